@@ -1,0 +1,232 @@
+import {
+  CancelledError,
+  EventStoreDBClient,
+  excludeSystemEvents,
+  jsonEvent,
+  StreamNotFoundError,
+  WrongExpectedVersionError,
+} from '@eventstore/db-client'
+
+/** What rides along with every event. */
+export type EventMetadata = {
+  readonly $correlationId?: string
+  readonly $causationId?: string
+  /** HMAC of user (or e-mail), route and Idempotency-Key. */
+  readonly commandId?: string
+  /** HMAC of the validated request without passwords. */
+  readonly requestHash?: string
+  /** The user who did it, `anonymous` or `system`. */
+  readonly actor?: string
+  /** The version of the event's shape; see `upcast.ts`. */
+  readonly schema?: number
+  readonly traceparent?: string
+}
+
+export type NewEvent = { readonly id: string; readonly type: string; readonly data: object; readonly metadata: EventMetadata }
+
+export type RecordedEvent = {
+  readonly id: string
+  readonly type: string
+  readonly data: unknown
+  readonly metadata: EventMetadata
+  readonly streamId: string
+  readonly revision: number
+  /** The commit position in `$all`. */
+  readonly position: bigint
+  readonly preparePosition: bigint
+  /** When the store wrote it. An event's own time is `data.at`. */
+  readonly created: Date
+}
+
+export type Position = { readonly commit: bigint; readonly prepare: bigint }
+
+/** The expected revision of a stream that has no events. */
+export const noStream = -1
+
+/** The stream was not at the expected revision: nothing was written. */
+export class WrongRevision extends Error {
+  override readonly name = 'WrongRevision'
+}
+
+/** The store did not answer, or not usably. What an append asked for may or may not have happened. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable'
+}
+
+export type ReadOptions = {
+  /** Inclusive in both directions; left out: from the start forwards, from the end backwards. */
+  readonly from?: number
+  readonly direction?: 'forwards' | 'backwards'
+  readonly maxCount?: number
+  /** Milliseconds after which the read is given up with `StoreUnavailable`. Default 5,000. */
+  readonly timeout?: number
+}
+
+/** The event store as the application knows it: the only code that knows the client. */
+export type Store = {
+  /** The events of a stream; none where it doesn't exist or was deleted. Throws `StoreUnavailable`. */
+  readonly read: (streamId: string, options?: ReadOptions) => Promise<readonly RecordedEvent[]>
+  /**
+   * Appends all of the events at the revision, or none. Repeating the same events (by id) at the same revision is recognised and
+   * answers as the first time did. Throws `WrongRevision`, and `StoreUnavailable` after `timeout` milliseconds (default 5,000).
+   */
+  readonly append: (
+    streamId: string,
+    events: readonly NewEvent[],
+    expectedRevision: number,
+    timeout?: number,
+  ) => Promise<{ readonly revision: number; readonly position: bigint }>
+  /** `$all` without system events, after the position (exclusive), to the end. Stops when the consumer does. */
+  readonly readAll: (after?: Position) => AsyncIterable<RecordedEvent>
+  /** The newest event of `$all` that is not a system event. */
+  readonly last: () => Promise<RecordedEvent | undefined>
+  /**
+   * `$all` without system events, after the position, and then what comes live, until `signal` aborts (ends) or the connection
+   * breaks (throws `StoreUnavailable`). `onConfirmed` is called when the store has accepted the subscription.
+   */
+  readonly subscribe: (after: Position | undefined, options: SubscribeOptions) => AsyncIterable<RecordedEvent>
+  readonly close: () => Promise<void>
+}
+
+export type SubscribeOptions = { readonly signal: AbortSignal; readonly onConfirmed?: () => void }
+
+const defaultTimeout = 5_000
+
+/** Connects lazily to `esdb://...`; nothing fails before the first call. */
+export const connectStore = (url: string): Store => {
+  const client = EventStoreDBClient.connectionString(url)
+
+  const read: Store['read'] = async (streamId, options = {}) => {
+    const backwards = options.direction === 'backwards'
+    const stream = client.readStream(streamId, {
+      direction: backwards ? 'backwards' : 'forwards',
+      fromRevision: options.from === undefined ? (backwards ? 'end' : 'start') : BigInt(options.from),
+      ...(options.maxCount !== undefined && { maxCount: options.maxCount }),
+    })
+    const events: RecordedEvent[] = []
+    const all = async () => {
+      for await (const { event } of stream) if (event) events.push(recorded(event as ClientEvent))
+    }
+    try {
+      await within(all(), options.timeout ?? defaultTimeout, () => stream.destroy())
+      return events
+    } catch (error) {
+      if (error instanceof StreamNotFoundError) return []
+      throw unavailable(error)
+    }
+  }
+
+  const append: Store['append'] = async (streamId, events, expectedRevision, timeout = defaultTimeout) => {
+    const messages = events.map(({ id, type, data, metadata }) =>
+      jsonEvent({ id, type, data: data as Record<string, unknown>, metadata }),
+    )
+    try {
+      const result = await within(
+        client.appendToStream(streamId, messages, {
+          expectedRevision: expectedRevision === noStream ? 'no_stream' : BigInt(expectedRevision),
+          deadline: timeout,
+        }),
+        timeout,
+      )
+      return { revision: Number(result.nextExpectedRevision), position: result.position!.commit }
+    } catch (error) {
+      if (error instanceof WrongExpectedVersionError)
+        throw new WrongRevision(`${streamId} is not at ${expectedRevision}`, { cause: error })
+      throw unavailable(error)
+    }
+  }
+
+  async function* readAll(after?: Position): AsyncIterable<RecordedEvent> {
+    const stream = client.readAll({ fromPosition: after ?? 'start' })
+    try {
+      for await (const { event } of stream) {
+        if (!event || isSystem(event.type) || (after && event.position.commit <= after.commit)) continue
+        yield recorded(event as ClientEvent)
+      }
+    } catch (error) {
+      throw unavailable(error)
+    } finally {
+      await stream.cancel()
+    }
+  }
+
+  async function* subscribe(
+    after: Position | undefined,
+    { signal, onConfirmed }: SubscribeOptions,
+  ): AsyncIterable<RecordedEvent> {
+    const subscription = client.subscribeToAll({ fromPosition: after ?? 'start', filter: excludeSystemEvents() })
+    if (onConfirmed) subscription.on('confirmation', onConfirmed)
+    const stop = () => subscription.destroy()
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      for await (const { event } of subscription) if (event) yield recorded(event as ClientEvent)
+      if (!signal.aborted) throw new StoreUnavailable('the subscription was ended by the event store')
+    } catch (error) {
+      if (!signal.aborted) throw unavailable(error)
+    } finally {
+      signal.removeEventListener('abort', stop)
+      await subscription.unsubscribe()
+    }
+  }
+
+  const last: Store['last'] = async () => {
+    const stream = client.readAll({ direction: 'backwards', fromPosition: 'end' })
+    try {
+      for await (const { event } of stream) if (event && !isSystem(event.type)) return recorded(event as ClientEvent)
+      return undefined
+    } catch (error) {
+      throw unavailable(error)
+    } finally {
+      await stream.cancel()
+    }
+  }
+
+  return { read, append, readAll, last, subscribe, close: () => client.dispose() }
+}
+
+const isSystem = (type: string): boolean => type.startsWith('$')
+
+type ClientEvent = {
+  id: string
+  type: string
+  data: unknown
+  metadata?: unknown
+  streamId: string
+  revision: bigint
+  position?: Position
+  created: Date
+}
+
+const recorded = (event: ClientEvent): RecordedEvent => ({
+  id: event.id,
+  type: event.type,
+  data: event.data,
+  metadata: (event.metadata ?? {}) as EventMetadata,
+  streamId: event.streamId,
+  revision: Number(event.revision),
+  position: event.position!.commit,
+  preparePosition: event.position!.prepare,
+  created: event.created,
+})
+
+/** The client puts no deadline on reads and batch appends: without one of our own, a store that is silent would hold us for ever. */
+const within = <T>(work: Promise<T>, milliseconds: number, giveUp?: () => void): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new StoreUnavailable(`the event store did not answer within ${milliseconds} ms`))
+      giveUp?.()
+    }, milliseconds)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+
+const unavailable = (error: unknown): StoreUnavailable => {
+  if (error instanceof StoreUnavailable) return error
+  const message =
+    error instanceof CancelledError
+      ? 'the event store cancelled the call'
+      : error instanceof Error
+        ? error.message
+        : String(error)
+  return new StoreUnavailable(message, { cause: error })
+}

@@ -1,0 +1,86 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+/**
+ * The environment, read and checked once. Durations are milliseconds. `eventstoreUrl`, `databaseUrl` and `kafkaBrokers`
+ * are absent where the embedded part serves instead.
+ */
+export type Config = ReturnType<typeof settings>
+
+const duration = (standard: number) => z.coerce.number().int().min(1).max(86_400_000).default(standard)
+const count = (standard: number, max = 1_000_000_000) => z.coerce.number().int().min(0).max(max).default(standard)
+
+const environment = z.object({
+  PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
+  HOST: z.string().default('127.0.0.1'),
+  TILLROLL_DATA: z.string().default('./data'),
+  EVENTSTORE_URL: z
+    .string()
+    .regex(/^(esdb|kurrentdb)(\+discover)?:\/\//, 'must begin with esdb:// or esdb+discover://')
+    .optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
+    .optional(),
+  KAFKA_BROKERS: z.string().optional(),
+  /** Comma-separated, the first signs, all are accepted: rotate by putting a new one in front. */
+  JWT_SECRETS: z.string().optional(),
+  EMAIL_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  TOKEN_TTL: z.coerce.number().int().min(1).default(86_400),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  BCRYPT_COST: z.coerce.number().int().min(4).max(16).default(11),
+  /** Requests a minute from one address; 0: no limit. */
+  RATE_LIMIT: count(60_000),
+  /** Failed log-ins a minute for one e-mail and from one address (ten times as many); 0: no limit. */
+  LOGIN_RATE_LIMIT: count(20),
+  COMMAND_DEADLINE: duration(10_000),
+  /** How long the recovery watches an unsettled order before it takes it up; longer than a command's deadline. */
+  RECOVERY_DELAY: duration(20_000),
+  /** How long somebody else's unfinished claim on an e-mail is respected. */
+  CLAIM_YOUNG: duration(60_000),
+  OWN_WRITES_WAIT: duration(1_000),
+  READ_AFTER_WAIT: duration(5_000),
+  LEASE_TTL: duration(3_000),
+  CACHE_STREAMS: count(10_000, 10_000_000),
+  TOPIC_PARTITIONS: z.coerce.number().int().min(1).max(1_000).default(8),
+})
+
+const settings = (env: z.infer<typeof environment>) => ({
+  port: env.PORT,
+  host: env.HOST,
+  data: resolve(env.TILLROLL_DATA),
+  eventstoreUrl: env.EVENTSTORE_URL,
+  databaseUrl: env.DATABASE_URL,
+  kafkaBrokers: env.KAFKA_BROKERS?.split(',').map((broker) => broker.trim()),
+  jwtSecrets: env.JWT_SECRETS?.split(',').map((secret) => secret.trim()),
+  emailKey: env.EMAIL_KEY,
+  /** Seconds. */
+  tokenTtl: env.TOKEN_TTL,
+  logLevel: env.LOG_LEVEL,
+  bcryptCost: env.BCRYPT_COST,
+  rateLimit: env.RATE_LIMIT,
+  loginRateLimit: env.LOGIN_RATE_LIMIT,
+  commandDeadline: env.COMMAND_DEADLINE,
+  recoveryDelay: env.RECOVERY_DELAY,
+  claimYoung: env.CLAIM_YOUNG,
+  ownWritesWait: env.OWN_WRITES_WAIT,
+  readAfterWait: env.READ_AFTER_WAIT,
+  leaseTtl: env.LEASE_TTL,
+  cacheStreams: env.CACHE_STREAMS,
+  topicPartitions: env.TOPIC_PARTITIONS,
+})
+
+/** A setting that can't be used; the message names each variable and what it should be. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** Throws `ConfigError`. An empty variable counts as unset. */
+export const readConfig = (env: NodeJS.ProcessEnv = process.env): Config => {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const parsed = environment.safeParse(set)
+  if (!parsed.success) {
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+  }
+  return settings(parsed.data)
+}
