@@ -56,6 +56,7 @@ export type RejectionReason =
   | 'PriceDiffers'
   | 'PriceRequired'
   | 'ProductNotFound'
+  | 'StaffOnly'
   | 'StatusNotAllowed'
   | 'StockShort'
   | 'UserNotFound'
