@@ -6,6 +6,7 @@ import {
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
+import { upcast } from './upcast.js'
 
 /** What rides along with every event. */
 export type EventMetadata = {
@@ -201,7 +202,7 @@ type ClientEvent = {
 const recorded = (event: ClientEvent): RecordedEvent => ({
   id: event.id,
   type: event.type,
-  data: event.data,
+  data: upcast(event.type, event.data, (event.metadata as EventMetadata | undefined)?.schema),
   metadata: (event.metadata ?? {}) as EventMetadata,
   streamId: event.streamId,
   revision: Number(event.revision),

@@ -1,0 +1,80 @@
+import type { UserId } from '../domain/ids.js'
+import type { Cents } from '../domain/money.js'
+import { type Order, type OrderEvent, type OrderItem, order, type Terms } from '../domain/order.js'
+import { projection } from './projection.js'
+
+export type OrderRow = {
+  /** Unknown of an order that was refused before its request came. */
+  readonly customer_id: UserId | null
+  /** As last accepted; before that, as requested. */
+  readonly items: readonly OrderItem[]
+  readonly price: Cents
+  readonly status: string
+  readonly phase: Exclude<Order['phase'], 'none'>
+  /** Whether it was ever accepted: only then is it in a list. */
+  readonly placed: boolean
+  /** Whether nothing remains to be done for it in the products' streams. */
+  readonly settled: boolean
+  readonly placed_at: string | null
+  readonly updated_at: string
+}
+
+/** A request that was not accepted is a row too, so that recovery finds what a crash left unsettled. */
+export const orders = projection<OrderRow, OrderEvent>({
+  name: 'orders',
+  version: 1,
+  category: 'order',
+  columns: (table) => {
+    table.text('customer_id')
+    table.jsonb('items').notNullable()
+    table.bigInteger('price').notNullable()
+    table.text('status').notNullable()
+    table.text('phase').notNullable()
+    table.boolean('placed').notNullable()
+    table.boolean('settled').notNullable()
+    table.timestamp('placed_at', { useTz: true })
+    table.timestamp('updated_at', { useTz: true }).notNullable()
+  },
+  indexes: [
+    { name: 'newest', on: '(placed_at desc, stream_id desc) where placed' },
+    { name: 'customer', on: '(customer_id, placed_at desc, stream_id desc) where placed' },
+    { name: 'unsettled', on: '(stream_id) where not settled' },
+  ],
+  evolve: (row, event) => {
+    // What it takes to be settled is the decider's knowledge: its own fold answers, so that the two never part.
+    // (An order's fold has no use for the revision, and no answer for the types of a newer release.)
+    const next = order.evolve(stateOf(row), event, 0) as Order | undefined
+    if (!next) return row
+    if (next.phase === 'none') throw new Error(`${event.type} before OrderRequested`)
+    return {
+      customer_id: next.customerId ?? null,
+      ...shown(row, next),
+      phase: next.phase,
+      placed: next.placed,
+      settled: next.settled,
+      placed_at: event.type === 'OrderPlaced' ? event.data.at : (row?.placed_at ?? null),
+      updated_at: event.data.at,
+    }
+  },
+})
+
+const nothing: Terms = { items: [], price: 0, status: '' }
+
+const termsOf = ({ items, price, status }: Terms): Terms => ({ items, price, status })
+
+const shown = (row: OrderRow | undefined, { terms, open, asked }: Order): Terms =>
+  terms ?? (open === 'order' ? asked : row && termsOf(row)) ?? nothing
+
+/** As much of the decider's state as the next event's effect on a row depends on. */
+const stateOf = (row: OrderRow | undefined): Order =>
+  row
+    ? {
+        ...order.initial,
+        customerId: row.customer_id ?? undefined,
+        terms: row.placed ? termsOf(row) : undefined,
+        open: row.phase === 'requested' ? 'order' : undefined,
+        phase: row.phase,
+        placed: row.placed,
+        settled: row.settled,
+      }
+    : order.initial
