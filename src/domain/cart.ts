@@ -96,4 +96,5 @@ export const cart: Decider<Cart, CartCommand, CartEvent> = {
   decide,
   evolve,
   accepts: (event) => event.type !== 'CheckoutStarted' && event.type !== 'CheckoutFailed',
+  asks: (event) => event.type === 'CheckoutStarted',
 }

@@ -11,6 +11,8 @@ export type Decider<State, Command, Event extends DomainEvent> = {
   readonly evolve: (state: State, event: Event, revision: number) => State
   /** Whether this event accepts the command that wrote it: only then is the command's idempotency key remembered. */
   readonly accepts: (event: Event) => boolean
+  /** Whether this event only asks, and another will say what became of it: it tells whose request is open. */
+  readonly asks?: (event: Event) => boolean
   /** How a long stream closes its books; a category whose streams stay short has none. */
   readonly books?: Books<State, Event>
 }

@@ -63,8 +63,9 @@ export type Order = {
   /** A request whose outcome is not written yet. */
   readonly open: 'order' | 'change' | undefined
   readonly phase: 'none' | 'requested' | 'placed' | 'rejected' | 'cancelled' | 'shipped'
-  /** Whether it was ever accepted. */
+  /** Whether it was ever accepted, and at which revision. */
   readonly placed: boolean
+  readonly placedRevision: number
   readonly todo: readonly Todo[]
   /** The outcome's steps take the goods instead of setting quantities. */
   readonly take: boolean
@@ -78,6 +79,7 @@ const initial: Order = {
   open: undefined,
   phase: 'none',
   placed: false,
+  placedRevision: -1,
   todo: [],
   take: false,
   settled: true,
@@ -203,7 +205,7 @@ const keepPrices = (items: readonly OrderItem[], terms: Terms): readonly OrderIt
 const sameItems = (a: readonly OrderItem[], b: readonly OrderItem[]): boolean =>
   a.length === b.length && a.every((item, i) => item.productId === b[i]!.productId && item.quantity === b[i]!.quantity)
 
-const evolve = (order: Order, event: OrderEvent): Order => {
+const evolve = (order: Order, event: OrderEvent, revision: number): Order => {
   switch (event.type) {
     case 'OrderRequested':
       return {
@@ -216,7 +218,7 @@ const evolve = (order: Order, event: OrderEvent): Order => {
       }
     case 'OrderPlaced': {
       const terms = termsOf(event.data)
-      return { ...initial, customerId: event.data.customerId, terms, phase: 'placed', placed: true }
+      return { ...initial, customerId: event.data.customerId, terms, phase: 'placed', placed: true, placedRevision: revision }
     }
     case 'OrderRejected': {
       const todo = (order.asked?.items ?? []).map(({ productId }) => ({ productId, quantity: 0, fence: true }))
@@ -286,4 +288,11 @@ const accepting: ReadonlySet<OrderEvent['type']> = new Set([
 /** Whether this event is one that others learn of: a request that was not accepted is no one else's business. */
 export const isAccepted = (event: OrderEvent): boolean => accepting.has(event.type)
 
-export const order: Decider<Order, OrderCommand, OrderEvent> = { category: 'order', initial, decide, evolve, accepts: isAccepted }
+export const order: Decider<Order, OrderCommand, OrderEvent> = {
+  category: 'order',
+  initial,
+  decide,
+  evolve,
+  accepts: isAccepted,
+  asks: (event) => event.type === 'OrderRequested' || event.type === 'OrderChangeRequested',
+}

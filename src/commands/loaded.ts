@@ -1,0 +1,75 @@
+import type { Decider, DomainEvent } from '../domain/decider.js'
+import { noStream, type RecordedEvent } from '../eventstore/store.js'
+import { upcast } from '../eventstore/upcast.js'
+import type { CommandKey } from './context.js'
+
+/** A decider of whatever commands: they play no part in loading and appending. */
+export type AnyDecider<State, Event extends DomainEvent> = Decider<State, never, Event>
+
+/** A stream folded up to a revision. */
+export type Loaded<State> = {
+  readonly state: State
+  /** −1: no events. */
+  readonly revision: number
+  /** The commit position of its last event. */
+  readonly position: bigint
+  /** The time of its last event; empty where there is none. */
+  readonly at: string
+  /** The commands that were accepted under an idempotency key, oldest first. */
+  readonly keys: ReadonlyMap<string, RememberedKey>
+  /** The key of the newest event that only asks: whose request it is. */
+  readonly opened: CommandKey | undefined
+  /** The revision at which the books were last closed. */
+  readonly booksClosed: number
+}
+
+export type RememberedKey = { readonly revision: number; readonly requestHash: string; readonly at: string }
+
+const dayInMilliseconds = 86_400_000
+const keysKept = 1_000
+
+export const nothing = <State>(initial: State): Loaded<State> => ({
+  state: initial,
+  revision: noStream,
+  position: 0n,
+  at: '',
+  keys: new Map(),
+  opened: undefined,
+  booksClosed: noStream,
+})
+
+type Foldable = Pick<RecordedEvent, 'type' | 'data' | 'metadata' | 'revision' | 'position'>
+
+/** One event further. */
+export const fold = <State, Event extends DomainEvent>(
+  decider: AnyDecider<State, Event>,
+  loaded: Loaded<State>,
+  recorded: Foldable,
+): Loaded<State> => {
+  const event = { type: recorded.type, data: upcast(recorded.type, recorded.data, recorded.metadata.schema) } as Event
+  const { commandId, requestHash } = recorded.metadata
+  const key = commandId !== undefined && requestHash !== undefined ? { commandId, requestHash } : undefined
+  const accepts = key && decider.accepts(event)
+  return {
+    state: decider.evolve(loaded.state, event, recorded.revision),
+    revision: recorded.revision,
+    position: recorded.position,
+    at: event.data.at,
+    keys: accepts ? withKey(loaded.keys, key, recorded.revision, event.data.at) : loaded.keys,
+    opened: decider.asks?.(event) ? key : loaded.opened,
+    booksClosed: loaded.booksClosed,
+  }
+}
+
+/** Remembers it, and forgets what is older than a day and beyond the last thousand. */
+const withKey = (keys: Loaded<unknown>['keys'], { commandId, requestHash }: CommandKey, revision: number, at: string) => {
+  const next = new Map(keys)
+  next.delete(commandId)
+  next.set(commandId, { revision, requestHash, at })
+  const yesterday = Date.parse(at) - dayInMilliseconds
+  for (const [oldest, remembered] of next) {
+    if (next.size <= keysKept || Date.parse(remembered.at) >= yesterday) break
+    next.delete(oldest)
+  }
+  return next
+}
