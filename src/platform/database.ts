@@ -1,0 +1,108 @@
+import knexModule, { type Knex } from 'knex'
+import pg from 'pg'
+import { migrations } from './migrations/index.js'
+
+export type Database = {
+  readonly url: string
+  /** For what is written by hand, in SQL. */
+  readonly pool: pg.Pool
+  /** For what is put together. Its connections are its own, with the same settings. */
+  readonly knex: Knex
+  readonly close: () => Promise<void>
+}
+
+export type DatabaseOptions = {
+  /** Milliseconds after which the server cancels a statement; 0: never. Default 10,000. */
+  readonly statementTimeout?: number
+  /** Connections of the pool, and again of knex. Default 8. */
+  readonly connections?: number
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName?: string
+  /** What nobody asked for and nobody need do anything about: above all, that an idle connection was lost, which the pool replaces. */
+  readonly onWarning?: (message: string) => void
+}
+
+/** Connects lazily: nothing fails before the first query. */
+export const connectDatabase = (url: string, options: DatabaseOptions = {}): Database => {
+  const { connections = 8, onWarning = ignore } = options
+  const pool = new pg.Pool({ ...connectionOf(url, options), max: connections })
+  // Without a listener the loss of an idle connection ends the process.
+  pool.on('error', (error) => onWarning(error.message))
+  const knex = knexOf(url, options)
+  return { url, pool, knex, close: () => Promise.all([pool.end(), knex.destroy()]).then(() => undefined) }
+}
+
+/**
+ * Brings the tables up to date. Any number of processes may call it at once: one works, the others wait for it. A migration runs in a
+ * transaction of its own.
+ */
+export const migrate = async (url: string): Promise<void> => {
+  // A lock of the session, for knex's own is a row: one that was killed in the middle leaves it locked.
+  const client = new pg.Client(connectionOf(url, { statementTimeout: 0, applicationName: 'tillroll migrations' }))
+  await client.connect()
+  const knex = knexOf(url, { statementTimeout: 0, connections: 2, applicationName: 'tillroll migrations' })
+  try {
+    await client.query('select pg_advisory_lock($1)', [migrationLock])
+    await client.query(`create schema if not exists ${migrationSettings.schemaName}`)
+    const { rows } = await client.query('select to_regclass($1) as locks', [
+      `${migrationSettings.schemaName}.knex_migrations_lock`,
+    ])
+    if (rows[0].locks) await knex.migrate.forceFreeMigrationsLock(migrationSettings)
+    await knex.migrate.latest(migrationSettings)
+  } finally {
+    await knex.destroy()
+    await client.end()
+  }
+}
+
+// An arbitrary number that other users of the database won't think of.
+const migrationLock = 7_455_110_871
+
+/** knex's settings of the migrations. Their names carry no file ending: they are the same from the source and from the build. */
+export const migrationSettings = {
+  schemaName: 'tillroll',
+  migrationSource: {
+    getMigrations: async () => [...migrations],
+    getMigrationName: (migration: (typeof migrations)[number]) => migration.name,
+    getMigration: async (migration: (typeof migrations)[number]) => migration,
+  },
+} satisfies Knex.MigratorConfig
+
+const knexOf = (url: string, options: DatabaseOptions): Knex =>
+  knexModule({
+    client: 'pg',
+    connection: connectionOf(url, options) as Knex.PgConnectionConfig,
+    pool: { min: 0, max: options.connections ?? 8 },
+    acquireConnectionTimeout: 10_000,
+    migrations: migrationSettings,
+    // knex prints by itself what it isn't given a place for.
+    log: { warn: options.onWarning ?? ignore, error: options.onWarning ?? ignore },
+  })
+
+const ignore = () => undefined
+
+const connectionOf = (url: string, { statementTimeout = 10_000, applicationName = 'tillroll' }: DatabaseOptions) => ({
+  connectionString: url,
+  application_name: applicationName,
+  connectionTimeoutMillis: 5_000,
+  keepAlive: true,
+  types: { getTypeParser: parserOf as typeof pg.types.getTypeParser },
+  ...(statementTimeout > 0 && { statement_timeout: statementTimeout }),
+})
+
+/**
+ * `bigint` becomes a number, and an error beyond 2^53: positions, counts and cents stay far below, and a wrong digit would never be
+ * noticed. A `date` stays its text: it has no time zone. The rest is pg's: `numeric` a string, `timestamptz` a Date, `jsonb` parsed.
+ */
+const parserOf = (oid: number, format?: 'text' | 'binary') => {
+  if (format === 'binary') return pg.types.getTypeParser(oid, format)
+  if (oid === pg.types.builtins.INT8) return parseBigint
+  if (oid === pg.types.builtins.DATE) return (text: string) => text
+  return pg.types.getTypeParser(oid)
+}
+
+const parseBigint = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the numbers that are exact`)
+  return value
+}
