@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import {
   CancelledError,
   EventStoreDBClient,
@@ -6,7 +7,6 @@ import {
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
-import { upcast } from './upcast.js'
 
 /** What rides along with every event. */
 export type EventMetadata = {
@@ -28,6 +28,7 @@ export type NewEvent = { readonly id: string; readonly type: string; readonly da
 export type RecordedEvent = {
   readonly id: string
   readonly type: string
+  /** As it was stored: who folds it calls `upcast`. */
   readonly data: unknown
   readonly metadata: EventMetadata
   readonly streamId: string
@@ -40,6 +41,10 @@ export type RecordedEvent = {
 }
 
 export type Position = { readonly commit: bigint; readonly prepare: bigint }
+
+/** Where an event stands in `$all`; nowhere for no event. */
+export const positionOf = (event: RecordedEvent | undefined): Position | undefined =>
+  event && { commit: event.position, prepare: event.preparePosition }
 
 /** The expected revision of a stream that has no events. */
 export const noStream = -1
@@ -77,10 +82,12 @@ export type Store = {
     expectedRevision: number,
     timeout?: number,
   ) => Promise<{ readonly revision: number; readonly position: bigint }>
-  /** `$all` without system events, after the position (exclusive), to the end. Stops when the consumer does. */
-  readonly readAll: (after?: Position) => AsyncIterable<RecordedEvent>
-  /** The newest event of `$all` that is not a system event. */
-  readonly last: () => Promise<RecordedEvent | undefined>
+  /** `$all` without system events, after the position (exclusive), to the end. Stops when the consumer does, or `signal` aborts. */
+  readonly readAll: (after?: Position, options?: { readonly signal?: AbortSignal }) => AsyncIterable<RecordedEvent>
+  /** The newest event of `$all` that is not a system event. Throws `StoreUnavailable` after `timeout` milliseconds (default 5,000). */
+  readonly last: (timeout?: number) => Promise<RecordedEvent | undefined>
+  /** The event that stands at exactly this place of `$all`. Throws `StoreUnavailable`. */
+  readonly eventAt: (position: Position) => Promise<RecordedEvent | undefined>
   /**
    * `$all` without system events, after the position, and then what comes live, until `signal` aborts (ends) or the connection
    * breaks (throws `StoreUnavailable`). `onConfirmed` is called when the store has accepted the subscription.
@@ -99,11 +106,13 @@ export const connectStore = (url: string): Store => {
 
   const read: Store['read'] = async (streamId, options = {}) => {
     const backwards = options.direction === 'backwards'
-    const stream = client.readStream(streamId, {
-      direction: backwards ? 'backwards' : 'forwards',
-      fromRevision: options.from === undefined ? (backwards ? 'end' : 'start') : BigInt(options.from),
-      ...(options.maxCount !== undefined && { maxCount: options.maxCount }),
-    })
+    const stream = heard(
+      client.readStream(streamId, {
+        direction: backwards ? 'backwards' : 'forwards',
+        fromRevision: options.from === undefined ? (backwards ? 'end' : 'start') : BigInt(options.from),
+        ...(options.maxCount !== undefined && { maxCount: options.maxCount }),
+      }),
+    )
     const events: RecordedEvent[] = []
     const all = async () => {
       for await (const { event } of stream) if (event) events.push(recorded(event as ClientEvent))
@@ -137,16 +146,20 @@ export const connectStore = (url: string): Store => {
     }
   }
 
-  async function* readAll(after?: Position): AsyncIterable<RecordedEvent> {
-    const stream = client.readAll({ fromPosition: after ?? 'start' })
+  async function* readAll(after?: Position, { signal }: { signal?: AbortSignal } = {}): AsyncIterable<RecordedEvent> {
+    const stream = heard(client.readAll({ fromPosition: after ?? 'start' }))
+    const stop = () => stream.destroy()
+    if (signal?.aborted) stop()
+    signal?.addEventListener('abort', stop, { once: true })
     try {
       for await (const { event } of stream) {
         if (!event || isSystem(event.type) || (after && event.position.commit <= after.commit)) continue
         yield recorded(event as ClientEvent)
       }
     } catch (error) {
-      throw unavailable(error)
+      if (!signal?.aborted) throw unavailable(error)
     } finally {
+      signal?.removeEventListener('abort', stop)
       await stream.cancel()
     }
   }
@@ -155,7 +168,7 @@ export const connectStore = (url: string): Store => {
     after: Position | undefined,
     { signal, onConfirmed }: SubscribeOptions,
   ): AsyncIterable<RecordedEvent> {
-    const subscription = client.subscribeToAll({ fromPosition: after ?? 'start', filter: excludeSystemEvents() })
+    const subscription = heard(client.subscribeToAll({ fromPosition: after ?? 'start', filter: excludeSystemEvents() }))
     if (onConfirmed) subscription.on('confirmation', onConfirmed)
     const stop = () => subscription.destroy()
     if (signal.aborted) stop()
@@ -171,20 +184,43 @@ export const connectStore = (url: string): Store => {
     }
   }
 
-  const last: Store['last'] = async () => {
-    const stream = client.readAll({ direction: 'backwards', fromPosition: 'end' })
+  /** A few events of `$all`, system events too. */
+  const page = async (options: Parameters<typeof client.readAll>[0], timeout: number): Promise<ClientEvent[]> => {
+    const stream = heard(client.readAll(options))
+    const events: ClientEvent[] = []
+    const all = async () => {
+      for await (const { event } of stream) if (event) events.push(event as ClientEvent)
+    }
     try {
-      for await (const { event } of stream) if (event && !isSystem(event.type)) return recorded(event as ClientEvent)
-      return undefined
+      await within(all(), timeout, () => stream.destroy())
+      return events
     } catch (error) {
       throw unavailable(error)
-    } finally {
-      await stream.cancel()
     }
   }
 
-  return { read, append, readAll, last, subscribe, close: () => client.dispose() }
+  const last: Store['last'] = async (timeout = defaultTimeout) => {
+    let from: Position | 'end' = 'end'
+    for (;;) {
+      const events = await page({ direction: 'backwards', fromPosition: from, maxCount: 16 }, timeout)
+      const newest = events.find((event) => !isSystem(event.type))
+      if (newest) return recorded(newest)
+      const oldest = events.at(-1)
+      if (!oldest) return undefined
+      from = oldest.position!
+    }
+  }
+
+  const eventAt: Store['eventAt'] = async (position) => {
+    const [event] = await page({ fromPosition: position, maxCount: 1 }, defaultTimeout)
+    return event && event.position!.commit === position.commit ? recorded(event) : undefined
+  }
+
+  return { read, append, readAll, last, eventAt, subscribe, close: () => client.dispose() }
 }
+
+/** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */
+const heard = <S extends EventEmitter>(stream: S): S => stream.on('error', () => undefined)
 
 const isSystem = (type: string): boolean => type.startsWith('$')
 
@@ -202,7 +238,7 @@ type ClientEvent = {
 const recorded = (event: ClientEvent): RecordedEvent => ({
   id: event.id,
   type: event.type,
-  data: upcast(event.type, event.data, (event.metadata as EventMetadata | undefined)?.schema),
+  data: event.data,
   metadata: (event.metadata ?? {}) as EventMetadata,
   streamId: event.streamId,
   revision: Number(event.revision),

@@ -1,5 +1,6 @@
 import { platform } from './0001_platform.js'
+import { projections } from './0002_projections.js'
 import type { Migration } from './migration.js'
 
 /** In the order in which they run. One that was released is never changed, renamed or left out. */
-export const migrations: readonly Migration[] = [platform]
+export const migrations: readonly Migration[] = [platform, projections]

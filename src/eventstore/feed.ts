@@ -1,0 +1,190 @@
+import type { Logger } from 'pino'
+import { backoff, sleep } from './backoff.js'
+import { createRing, type Ring } from './ring.js'
+import { type Position, positionOf, type RecordedEvent, type Store, StoreUnavailable } from './store.js'
+
+/** A part of the process that wants every event after a position. */
+export type Follower = {
+  /** Left out: from the start. */
+  readonly after?: Position | undefined
+  readonly signal: AbortSignal
+  /**
+   * Called with the next events, in order, and not again before it has resolved: one event at once when there is no more, many when
+   * this part is behind. `live`: they came through the shared subscription. What it throws ends the following.
+   */
+  readonly onBatch: (events: readonly RecordedEvent[], context: { readonly live: boolean }) => Promise<void> | void
+}
+
+/** The one subscription of a process to `$all` (system events excluded), shared by everything that wants events. */
+export type Feed = {
+  /** Resolves when the follower's signal aborts or the feed closes; rejects with what `onBatch` threw. Waits out a store that is away. */
+  readonly follow: (follower: Follower) => Promise<void>
+  /** Milliseconds since the moment up to which it is known that every event of the store has arrived here. */
+  readonly behindFor: () => number
+  /** Whether that is at most so many milliseconds. */
+  readonly healthy: (milliseconds: number) => boolean
+  /** The newest event that arrived, or that was there when the subscription began. */
+  readonly head: () => Position | undefined
+  readonly close: () => Promise<void>
+}
+
+export type FeedOptions = {
+  readonly store: Store
+  readonly log: Pick<Logger, 'warn' | 'info'>
+  /** How many events a follower may fall behind before it has to read by itself. */
+  readonly keep?: number
+  /** The most events of a batch. */
+  readonly maxBatch?: number
+  /** Milliseconds between two looks at how far the store is. */
+  readonly probeEvery?: number
+}
+
+/**
+ * Subscribes when the first follower comes. The memory is bounded by the events that it keeps: a follower that is slower reads the
+ * store by itself until it has caught up.
+ */
+export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEvery = 400 }: FeedOptions): Feed => {
+  const closing = new AbortController()
+  const ring = createRing(keep)
+  const probe = createProbe(ring)
+  let running: Promise<unknown> | undefined
+
+  const shared = async (): Promise<void> => {
+    const pause = backoff(closing.signal)
+    while (!closing.signal.aborted) {
+      try {
+        if (!ring.begun()) ring.begin(positionOf(await store.last()))
+        for await (const event of store.subscribe(ring.head(), { signal: closing.signal, onConfirmed: pause.reset })) {
+          ring.push(event)
+          probe.arrived()
+        }
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error
+        log.warn({ error: error.message }, 'the subscription broke; subscribing again')
+        await pause()
+      }
+    }
+  }
+
+  const probing = async (): Promise<void> => {
+    while (!closing.signal.aborted) {
+      const before = performance.now()
+      try {
+        probe.saw(before, positionOf(await store.last(2_000)))
+      } catch (error) {
+        // The time that has passed since the last answer is what `behindFor` tells.
+        if (!(error instanceof StoreUnavailable)) throw error
+      }
+      await sleep(probeEvery, closing.signal)
+    }
+  }
+
+  const follow: Feed['follow'] = async ({ after, signal, onBatch }) => {
+    running ??= Promise.all([shared(), probing()])
+    const ended = AbortSignal.any([signal, closing.signal])
+    const pause = backoff(ended)
+    let cursor = after
+    while (!ended.aborted) {
+      const events = ring.after(cursor, maxBatch)
+      if (!events) {
+        const reached = await catchUp(cursor, ended, pause, onBatch)
+        // Nothing came though the store has more: it went away, or the shared subscription has not begun yet.
+        if (reached === cursor) await pause()
+        else cursor = reached
+      } else if (events.length === 0) {
+        await ring.changed(ended)
+      } else {
+        await onBatch(events, { live: true })
+        cursor = positionOf(events.at(-1))
+        pause.reset()
+      }
+    }
+  }
+
+  const catchUp = async (
+    from: Position | undefined,
+    signal: AbortSignal,
+    pause: ReturnType<typeof backoff>,
+    onBatch: Follower['onBatch'],
+  ): Promise<Position | undefined> => {
+    let cursor = from
+    const stopping = new AbortController()
+    const batches = inBatches(store.readAll(cursor, { signal: AbortSignal.any([signal, stopping.signal]) }), maxBatch)
+    try {
+      for (;;) {
+        const batch = await batches.next().catch((error: unknown) => {
+          if (!(error instanceof StoreUnavailable)) throw error
+          log.warn({ error: error.message }, 'catching up broke off; reading on')
+          return undefined
+        })
+        if (!batch || batch.length === 0 || signal.aborted) return cursor
+        await onBatch(batch, { live: false })
+        cursor = positionOf(batch.at(-1))
+        pause.reset()
+      }
+    } finally {
+      stopping.abort()
+      await batches.stop()
+    }
+  }
+
+  return {
+    follow,
+    behindFor: probe.behindFor,
+    healthy: (milliseconds) => probe.behindFor() <= milliseconds,
+    head: ring.head,
+    close: async () => {
+      closing.abort()
+      await running
+    },
+  }
+}
+
+/**
+ * Knows how fresh the ring is without trusting any clock but this process's: at `when` the store's newest event was `head`, so once that
+ * has arrived, everything up to `when` has. It also sees a connection that is silent without being closed.
+ */
+const createProbe = (ring: Ring) => {
+  let current = Number.NEGATIVE_INFINITY
+  let seen: { readonly when: number; readonly head: Position }[] = []
+  const arrived = (): void => {
+    const head = ring.head()
+    while (head && seen[0] && seen[0].head.commit <= head.commit) current = Math.max(current, seen.shift()!.when)
+  }
+  return {
+    arrived,
+    saw: (when: number, head: Position | undefined): void => {
+      if (head) seen = [...seen.slice(-9), { when, head }]
+      else if (ring.begun()) current = when
+      if (ring.begun()) arrived()
+    },
+    behindFor: (): number => performance.now() - current,
+  }
+}
+
+/** Reads the next batch while the last one is handled: one ahead, never more. An empty batch is the end. */
+const inBatches = (events: AsyncIterable<RecordedEvent>, size: number) => {
+  const iterator = events[Symbol.asyncIterator]()
+  const read = async (): Promise<readonly RecordedEvent[]> => {
+    const batch: RecordedEvent[] = []
+    while (batch.length < size) {
+      const next = await iterator.next()
+      if (next.done) break
+      batch.push(next.value)
+    }
+    return batch
+  }
+  let ahead: Promise<PromiseSettledResult<readonly RecordedEvent[]>[]> = Promise.allSettled([read()])
+  return {
+    next: async (): Promise<readonly RecordedEvent[]> => {
+      const [result] = await ahead
+      if (result!.status === 'rejected') throw result!.reason
+      if (result!.value.length > 0) ahead = Promise.allSettled([read()])
+      return result!.value
+    },
+    stop: async (): Promise<void> => {
+      await ahead
+      await iterator.return?.()
+    },
+  }
+}

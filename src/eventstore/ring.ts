@@ -1,0 +1,71 @@
+import { type Position, positionOf, type RecordedEvent } from './store.js'
+
+export type Ring = ReturnType<typeof createRing>
+
+/** The newest events, of which it keeps at least `keep`, and everybody who waits for more. */
+export const createRing = (keep: number) => {
+  let begun = false
+  /** Everything after this and up to the newest event is here. */
+  let base: Position | undefined
+  let events: RecordedEvent[] = []
+  let waiting: (() => void)[] = []
+
+  const wake = (): void => {
+    const woken = waiting
+    waiting = []
+    for (const go of woken) go()
+  }
+  const head = (): Position | undefined => positionOf(events.at(-1)) ?? base
+
+  return {
+    begun: (): boolean => begun,
+    begin: (at: Position | undefined): void => {
+      begun = true
+      base = at
+      wake()
+    },
+    head,
+    /** One that is here already is left out: a new subscription may begin where the last one ended. */
+    push: (event: RecordedEvent): void => {
+      if (event.position <= (head()?.commit ?? -1n)) return
+      events.push(event)
+      if (events.length >= keep * 2) {
+        base = positionOf(events[events.length - keep - 1])
+        events = events.slice(-keep)
+      }
+      wake()
+    },
+    /** At most `max` events after the position; `undefined` where the ring doesn't reach back that far. */
+    after: (position: Position | undefined, max: number): readonly RecordedEvent[] | undefined => {
+      if (!begun || (base && (position?.commit ?? -1n) < base.commit)) return undefined
+      const from = position ? firstAfter(events, position.commit) : 0
+      return events.slice(from, from + max)
+    },
+    /** Resolves when there is something new, or the signal aborts. */
+    changed: (signal: AbortSignal): Promise<void> =>
+      new Promise((resolve) => {
+        if (signal.aborted) return resolve()
+        const done = () => {
+          signal.removeEventListener('abort', stop)
+          resolve()
+        }
+        const stop = () => {
+          waiting = waiting.filter((go) => go !== done)
+          done()
+        }
+        waiting.push(done)
+        signal.addEventListener('abort', stop, { once: true })
+      }),
+  }
+}
+
+const firstAfter = (events: readonly RecordedEvent[], commit: bigint): number => {
+  let low = 0
+  let high = events.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (events[middle]!.position <= commit) low = middle + 1
+    else high = middle
+  }
+  return low
+}
