@@ -21,7 +21,8 @@ export type Handle = <State, Event extends DomainEvent>(
 /** The time of a next event: the clock's, or the preceding event's where that is later. */
 export const timeAfter = (loaded: Loaded<unknown>, clock: Clock): string => {
   const now = new Date(clock()).toISOString()
-  return now > loaded.at ? now : loaded.at
+  if (loaded.at > now) return loaded.at
+  return now
 }
 
 /**
