@@ -1,0 +1,80 @@
+import type { z } from 'zod'
+import type { CommandContext } from '../commands/context.js'
+import type { RejectionReason } from '../domain/decider.js'
+import type { Id, UserId } from '../domain/ids.js'
+import type { Caller, Who } from './auth.js'
+import type { Dialect, Says } from './errors.js'
+
+/**
+ * One route as data: the router, the Allow header and the OpenAPI document are made of it, and nothing else says what it takes and answers.
+ */
+export type Route<Query = unknown, Body = unknown> = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly summary: string
+  readonly who: Who
+  readonly dialect: Dialect
+  /** A read waits for what its caller wrote and has an ETag; a command takes an Idempotency-Key and If-Match; the rest does neither. */
+  readonly kind: 'read' | 'command' | 'other'
+  readonly query?: z.ZodType<Query>
+  readonly body?: z.ZodType<Body>
+  /** The refusal that answers an `:id` that is no id: it names nothing. */
+  readonly missing?: RejectionReason
+  /** Where this route answers a refusal in other words than all others. */
+  readonly says?: Says
+  readonly answers: Answers
+  handle(call: Call<Query, Body>): Promise<Answer>
+}
+
+export type Answers = {
+  readonly status: number
+  /** The schema of the object or list inside the dialect's dress; left out where the answer is no JSON. */
+  readonly view?: z.ZodType
+  /** The media type of an answer that is no JSON. */
+  readonly type?: string
+  /** O's words, where they are not those of its other routes. */
+  readonly message?: string
+  readonly bodyStatus?: number
+  /** Errors beyond those that every route of this kind has. */
+  readonly errors?: readonly number[]
+}
+
+/** A request that was let in and is well-formed. */
+export type Call<Query = unknown, Body = unknown> = {
+  /** Not there on a route for anyone. */
+  readonly caller: Caller
+  /** That of the path's `:id`. */
+  readonly id: Id
+  readonly query: Query
+  readonly body: Body
+  readonly address: string
+  readonly path: string
+  readonly context: CommandContext
+}
+
+export type Answer = {
+  readonly view?: unknown
+  /** Instead of a view: text of the route's media type. */
+  readonly text?: string
+  /** Where it differs from the route's. */
+  readonly status?: number
+  /** That of the object's stream; a list has none. */
+  readonly revision?: number | undefined
+  /** What the ETag is made of, where the view holds more than the object. */
+  readonly object?: unknown
+  /** A command's: the highest commit position that the answer rests on. */
+  readonly position?: bigint
+  /** Whose reads wait for that position, where it isn't the caller. */
+  readonly writer?: UserId
+  readonly headers?: { readonly [name: string]: string }
+}
+
+/** Ties the types of a route's parts together. */
+export const route = <Query = unknown, Body = unknown>(spec: Route<Query, Body>): Route => spec
+
+/** The Link header of a page that is not the last (RFC 8288): the same request, going on after this one. */
+export const nextPage = (path: string, parameters: { readonly [name: string]: string | number | undefined }) => {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value))
+  return { Link: `<${path}?${query}>; rel="next"` }
+}

@@ -1,0 +1,97 @@
+import { z } from 'zod'
+import type { Id } from '../../domain/ids.js'
+import type { Caller } from '../auth.js'
+import type { Http } from '../deps.js'
+import { Refusal } from '../errors.js'
+import { type Route, route } from '../route.js'
+import { checkout, lineUpdate, newLine } from '../schemas.js'
+import { cartLineView, orderView, viewCartLine, viewOrder } from '../views.js'
+
+const msg = (text: string) => ({ msg: text })
+const msgView = z.object({ msg: z.string() })
+
+const assertOwn = (named: Id | undefined, caller: Caller): void => {
+  if (named !== undefined && named !== caller.userId) throw new Refusal(403, 'UserId is not yours; leave it out')
+}
+
+/** A line of a cart is named by its product: the cart is the caller's, always. */
+export const cartRoutes = ({ commands, queries }: Http): readonly Route[] => [
+  route({
+    method: 'GET',
+    path: '/cart',
+    summary: "The lines of one's own cart",
+    who: 'user',
+    dialect: 'plain',
+    kind: 'read',
+    answers: { status: 200, view: z.array(cartLineView) },
+    handle: async ({ caller }) => {
+      const { value: lines, revision = -1 } = await queries.cart(caller.userId)
+      return { view: lines.map((line) => viewCartLine(caller.userId, line)), revision }
+    },
+  }),
+
+  route({
+    method: 'POST',
+    path: '/cart',
+    summary: 'Put so many of a product into the cart, beside those that are there',
+    who: 'user',
+    dialect: 'plain',
+    kind: 'command',
+    body: newLine,
+    says: { ProductNotFound: [400, 'not foud'] },
+    answers: { status: 201, view: msgView, errors: [403, 412] },
+    handle: async ({ caller, body: { UserId, ProductId, amount }, context }) => {
+      assertOwn(UserId, caller)
+      const { position } = await commands.cart.addItem(context, { cartId: caller.userId, productId: ProductId, amount })
+      return { view: msg('added!'), position }
+    },
+  }),
+
+  route({
+    method: 'PUT',
+    path: '/cart/:id',
+    summary: 'Set how many of a product are in the cart',
+    who: 'user',
+    dialect: 'plain',
+    kind: 'command',
+    missing: 'LineNotFound',
+    body: lineUpdate,
+    says: { LineNotFound: [400, 'data not found'] },
+    answers: { status: 200, view: msgView, errors: [403, 412] },
+    handle: async ({ id, caller, body: { UserId, amount }, context }) => {
+      assertOwn(UserId, caller)
+      const { position } = await commands.cart.changeAmount(context, { cartId: caller.userId, productId: id, amount })
+      return { view: msg('data updated'), position }
+    },
+  }),
+
+  route({
+    method: 'DELETE',
+    path: '/cart/:id',
+    summary: 'Take a product out of the cart',
+    who: 'user',
+    dialect: 'plain',
+    kind: 'command',
+    missing: 'LineNotFound',
+    answers: { status: 200, view: z.object({ message: z.string() }), errors: [404, 412] },
+    handle: async ({ id, caller, context }) => {
+      const { position } = await commands.cart.removeItem(context, { cartId: caller.userId, productId: id })
+      return { view: { message: 'todo success to delete' }, position }
+    },
+  }),
+
+  route({
+    method: 'POST',
+    path: '/cart/checkout',
+    summary: 'The cart becomes an order and is emptied',
+    who: 'user',
+    dialect: 'envelope',
+    kind: 'command',
+    body: checkout,
+    answers: { status: 201, view: orderView, errors: [404, 409, 412] },
+    handle: async ({ caller, body, context }) => {
+      const { value, revision, position } = await commands.cart.checkout(context, { customerId: caller.userId, ...body })
+      return { view: viewOrder(value), revision, position }
+    },
+  }),
+]

@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { Rejected } from '../../domain/decider.js'
+import type { Http } from '../deps.js'
+import { nextPage, type Route, route } from '../route.js'
+import { newProduct, page, productUpdate } from '../schemas.js'
+import { productView, viewProduct } from '../views.js'
+
+export const productRoutes = ({ commands, queries }: Http): readonly Route[] => [
+  route({
+    method: 'GET',
+    path: '/products',
+    summary: 'All products, in the order of their ids; with limit, a page of them',
+    who: 'anyone',
+    dialect: 'plain',
+    kind: 'read',
+    query: page,
+    answers: { status: 200, view: z.array(productView) },
+    handle: async ({ query, path }) => {
+      const { value: products } = await queries.products(query)
+      const after = products.length === query.limit ? products.at(-1)?.productId : undefined
+      return { view: products.map(viewProduct), ...(after && { headers: nextPage(path, { limit: query.limit, after }) }) }
+    },
+  }),
+
+  route({
+    method: 'GET',
+    path: '/products/:id',
+    summary: 'Read a product',
+    who: 'anyone',
+    dialect: 'envelope',
+    kind: 'read',
+    missing: 'ProductNotFound',
+    answers: { status: 200, view: productView, errors: [404] },
+    handle: async ({ id }) => {
+      const { value, revision } = await queries.product(id)
+      if (!value || value.retired) throw new Rejected('ProductNotFound')
+      return { view: viewProduct(value), revision }
+    },
+  }),
+
+  route({
+    method: 'POST',
+    path: '/products/new',
+    summary: 'Add a product',
+    who: ['staff'],
+    dialect: 'envelope',
+    kind: 'command',
+    body: newProduct,
+    answers: { status: 201, view: productView },
+    handle: async ({ body, context }) => {
+      const { value, revision, position } = await commands.products.add(context, body)
+      return { view: viewProduct(value), revision, position }
+    },
+  }),
+
+  route({
+    method: 'PUT',
+    path: '/products/update',
+    summary: "Change a product's name, stock or price; what is left out stays",
+    who: ['staff'],
+    dialect: 'envelope',
+    kind: 'command',
+    body: productUpdate,
+    answers: { status: 200, view: productView, errors: [404, 412] },
+    handle: async ({ body: { _id: productId, ...changes }, context }) => {
+      const { value, revision, position } = await commands.products.update(context, { productId, ...changes })
+      return { view: viewProduct(value), revision, position }
+    },
+  }),
+
+  route({
+    method: 'DELETE',
+    path: '/products/:id',
+    summary: 'Retire a product: it is listed no more, and orders keep it',
+    who: ['staff'],
+    dialect: 'envelope',
+    kind: 'command',
+    missing: 'ProductNotFound',
+    answers: { status: 200, view: productView, errors: [404, 412] },
+    handle: async ({ id, context }) => {
+      const { value, revision, position } = await commands.products.retire(context, { productId: id })
+      return { view: viewProduct(value), revision, position }
+    },
+  }),
+]

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import type { Http } from '../deps.js'
+import { docsPage } from '../docs.js'
+import { openApi } from '../openapi.js'
+import { type Route, route } from '../route.js'
+
+const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
+
+/** What those who run the shop ask, and the description of all the rest: `shop` are the other routes. */
+export const systemRoutes = ({ health, registry }: Http, shop: readonly Route[]): readonly Route[] => {
+  const own: Route[] = [
+    route({
+      method: 'GET',
+      path: '/health/live',
+      summary: 'Whether the process runs',
+      who: 'anyone',
+      dialect: 'plain',
+      kind: 'other',
+      answers: { status: 200, view: z.object({ live: z.literal(true) }) },
+      handle: async () => ({ view: { live: true } }),
+    }),
+
+    route({
+      method: 'GET',
+      path: '/health/ready',
+      summary: 'Whether it can serve, and how its parts are',
+      who: 'anyone',
+      dialect: 'plain',
+      kind: 'other',
+      answers: { status: 200, view: healthView },
+      handle: async () => {
+        const { ready, parts } = await health()
+        if (ready) return { view: { ready, parts } }
+        return { status: 503, view: { msg: 'not ready', ready, parts }, headers: { 'Retry-After': '1' } }
+      },
+    }),
+
+    route({
+      method: 'GET',
+      path: '/metrics',
+      summary: "The process's numbers, for Prometheus",
+      who: 'anyone',
+      dialect: 'plain',
+      kind: 'other',
+      answers: { status: 200, type: registry.contentType },
+      handle: async () => ({ text: await registry.metrics() }),
+    }),
+
+    route({
+      method: 'GET',
+      path: '/openapi.json',
+      summary: 'This description, for programs',
+      who: 'anyone',
+      dialect: 'plain',
+      kind: 'other',
+      answers: { status: 200, view: z.looseObject({ openapi: z.string() }) },
+      handle: async () => ({ view: description() }),
+    }),
+
+    route({
+      method: 'GET',
+      path: '/docs',
+      summary: 'This description, for people',
+      who: 'anyone',
+      dialect: 'plain',
+      kind: 'other',
+      answers: { status: 200, type: 'text/html; charset=utf-8' },
+      handle: async () => ({ text: page() }),
+    }),
+  ]
+
+  const description = once(() => openApi([...shop, ...own]))
+  const page = once(() => docsPage(description()))
+  return own
+}
+
+const once = <Value>(make: () => Value): (() => Value) => {
+  let made: { readonly value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}

@@ -1,0 +1,154 @@
+import { z } from 'zod'
+import { maxAmount } from '../domain/cart.js'
+import { type Id, parseId } from '../domain/ids.js'
+import { centsOfDecimal } from '../domain/money.js'
+import { maxPrice, maxStock, normaliseEmail } from './wire.js'
+
+/**
+ * What requests may hold: the one source of validation and of the OpenAPI document. Each output is in the domain's words (ids, cents,
+ * normalised e-mails); unknown fields are dropped.
+ */
+
+/** Text of so many characters; half a surrogate pair is none, and can't be stored. */
+const text = (min: number, max: number) =>
+  z
+    .string(`must be a string of ${min} to ${max} characters`)
+    .refine((value) => !/\p{Cs}/u.test(value), 'must be well-formed Unicode')
+    .refine((value) => within([...value].length, min, max), `must have ${min} to ${max} characters`)
+    .meta({ minLength: min, maxLength: max })
+
+const within = (n: number, min: number, max: number): boolean => n >= min && n <= max
+
+const line = (min: number, max: number) =>
+  text(min, max).refine((value) => !/\p{Cc}/u.test(value), 'must not contain control characters')
+
+const integer = (min: number, max: number) => {
+  const message = `must be an integer from ${min} to ${max}`
+  return z.int(message).min(min, message).max(max, message)
+}
+
+/** Either spelling of an id. */
+export const id = z
+  .union([z.int(), z.string()], 'must be an integer id or 24 hexadecimal digits')
+  .transform((value, context): Id => {
+    const parsed = parseId(value)
+    if (parsed) return parsed
+    context.addIssue('must be an integer id or 24 hexadecimal digits')
+    return z.NEVER
+  })
+  .meta({ description: 'An id: an integer from 1 to 2^53−1, or 24 hexadecimal digits' })
+
+const money = (max: number, what: string) =>
+  z
+    .number(`must be ${what}`)
+    .transform((value, context) => {
+      const cents = centsOfDecimal(value)
+      if (cents !== undefined && value <= max) return cents
+      context.addIssue(`must be ${what}`)
+      return z.NEVER
+    })
+    .meta({ minimum: 0, maximum: max, multipleOf: 0.01, description: 'A decimal number with at most two places' })
+
+const productPrice = money(maxPrice, `a number from 0 to ${maxPrice} with at most two decimal places`)
+/** The largest number of cents that is exact. */
+const total = money(90_071_992_547_409.91, 'a number of at least 0 with at most two decimal places')
+
+const email = text(3, 400)
+  .transform(normaliseEmail)
+  .refine((value) => value.length <= 254 && /^[^\s\p{Cc}@]+@[^\s\p{Cc}@]+$/u.test(value), 'must be an e-mail address')
+  .meta({ description: 'Compared trimmed, in Unicode NFC and lower case' })
+const password = text(8, 128)
+/** A password to compare: one that could not be set is as wrong as any other. */
+const guess = z.string('must be a string').refine((value) => !/\p{Cs}/u.test(value), 'must be well-formed Unicode')
+const name = line(1, 200)
+const stock = integer(0, maxStock)
+const amount = integer(1, maxAmount)
+
+const status = line(1, 40)
+  .transform((value) => value.trim())
+  .refine((value) => value !== '', 'must not be empty')
+
+const items = z
+  .array(z.object({ product_id: id, quantity: amount }), 'must be a list of 1 to 100 items')
+  .min(1, 'must have 1 to 100 items')
+  .max(100, 'must have 1 to 100 items')
+  .transform((list) => list.map(({ product_id, quantity }) => ({ productId: product_id, quantity })))
+  .refine(addsUp, `must not add up to more than ${maxAmount} of a product`)
+
+function addsUp(list: readonly { productId: Id; quantity: number }[]): boolean {
+  const sums = new Map<Id, number>()
+  for (const { productId, quantity } of list) sums.set(productId, (sums.get(productId) ?? 0) + quantity)
+  return [...sums.values()].every((sum) => sum <= maxAmount)
+}
+
+export const credentials = z.object({ email, password })
+
+export const newUser = z
+  .object({ name, email, password, confirm_password: z.string('must be a string') })
+  .refine((user) => user.password === user.confirm_password, {
+    path: ['confirm_password'],
+    message: 'must be the same as password',
+  })
+
+export const login = z.object({ email, password: guess })
+
+export const userEdit = z.object({
+  _id: id.exactOptional(),
+  name: name.exactOptional(),
+  email: email.exactOptional(),
+  old_password: guess,
+  new_password: password.exactOptional(),
+})
+
+export const newProduct = z.object({ name, stock, price: productPrice.exactOptional() })
+
+export const productUpdate = z.object({
+  _id: id,
+  name: name.exactOptional(),
+  stock: stock.exactOptional(),
+  price: productPrice.exactOptional(),
+})
+
+export const newLine = z.object({ UserId: id.exactOptional(), ProductId: id, amount })
+
+export const lineUpdate = z.object({ UserId: id.exactOptional(), amount })
+
+export const checkout = z.object({ price: total.exactOptional(), status: status.exactOptional() })
+
+export const newOrder = z.object({ customer_id: id, price: total, items, status })
+
+export const orderUpdate = z.object({
+  _id: id,
+  customer_id: id.exactOptional(),
+  price: total.exactOptional(),
+  items: items.exactOptional(),
+  status: status.exactOptional(),
+})
+
+/** Numbers of a query string. */
+const digits = (min: number, max: number) => {
+  const message = `must be an integer from ${min} to ${max}`
+  return z
+    .string(message)
+    .regex(/^\d{1,16}$/, message)
+    .transform(Number)
+    .refine((n) => within(n, min, max), message)
+    .meta({ description: `An integer from ${min} to ${max}` })
+}
+
+const limit = digits(1, 1_000)
+
+export const page = z.object({ limit: limit.exactOptional(), after: id.exactOptional() })
+
+export const orderFilter = z.object({
+  customer_id: id.exactOptional(),
+  status: status.exactOptional(),
+  limit: limit.exactOptional(),
+  after: z.string('must be given once').max(100, 'is not a page of this list').exactOptional(),
+})
+
+export const recordsFrom = z.object({
+  partition: digits(0, 999).exactOptional(),
+  offset: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+  limit: limit.exactOptional(),
+})

@@ -1,0 +1,97 @@
+import { Router } from '@koa/router'
+import Koa, { type Context, type Next } from 'koa'
+import helmet from 'koa-helmet'
+import { createTokens } from './auth.js'
+import type { Http, HttpDeps } from './deps.js'
+import { answerError, Refusal, refusalOf } from './errors.js'
+import { createOwnWrites } from './fresh.js'
+import { createLimits } from './limits.js'
+import { observe } from './observe.js'
+import type { Route } from './route.js'
+import { cartRoutes } from './routes/cart.js'
+import { orderRoutes } from './routes/orders.js'
+import { productRoutes } from './routes/products.js'
+import { systemRoutes } from './routes/system.js'
+import { topicRoutes } from './routes/topics.js'
+import { userRoutes } from './routes/users.js'
+import { serve } from './serve.js'
+
+/** The whole HTTP layer as a Koa application; whoever calls it listens, and drains. */
+export const createHttp = (deps: HttpDeps): Koa => {
+  const http: Http = {
+    ...deps,
+    tokens: createTokens(deps.secrets.jwt, deps.config.tokenTtl),
+    limits: createLimits(deps.config),
+    ownWrites: createOwnWrites(),
+  }
+  const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]
+  const app = new Koa()
+  app.use(observe(deps.log, deps.registry))
+  app.use(errors)
+  app.use(helmet())
+  app.use(limited(http))
+  app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
+  app.use(unknown)
+  return app
+}
+
+const errors = async (ctx: Context, next: Next): Promise<void> => {
+  try {
+    await next()
+  } catch (error) {
+    const route: Route | undefined = ctx.state.route
+    const refusal = refusalOf(error, route?.says)
+    ctx.state.refusal = refusal
+    answerError(ctx, refusal, route?.dialect ?? 'plain')
+  }
+}
+
+/** Those who watch the process ask often, and must not be turned away when it is busy. */
+const unlimited = /^\/(health\/|metrics$)/
+
+const limited =
+  ({ limits }: Http) =>
+  async (ctx: Context, next: Next): Promise<void> => {
+    if (!unlimited.test(ctx.path)) await limits.request(ctx.ip)
+    return next()
+  }
+
+/** Each path with its methods; a path without parameters comes before one with, so that `/orders/new` is no order's. */
+const routerOf = (http: Http, routes: readonly Route[]): Router => {
+  const router = new Router({ sensitive: true })
+  const paths = new Map<string, Route[]>()
+  for (const route of routes) paths.set(route.path, [...(paths.get(route.path) ?? []), route])
+  const literalFirst = [...paths].sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')))
+  for (const [path, ofPath] of literalFirst) {
+    for (const route of ofPath) router.register(path, [route.method], [known(route), (ctx) => serve(http, route)(ctx)])
+    router.all(path, known(ofPath[0]!), otherMethod(ofPath))
+  }
+  return router
+}
+
+/** From here on errors speak the route's dialect. */
+const known =
+  (route: Route) =>
+  (ctx: Context, next: Next): Promise<void> => {
+    ctx.state.route = route
+    return next()
+  }
+
+const otherMethod = (routes: readonly Route[]) => {
+  const methods = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+  const allow = [...methods, 'OPTIONS'].join(', ')
+  return (ctx: Context): void => {
+    if (ctx.method !== 'OPTIONS') throw new Refusal(405, `use ${methods.join(' or ')} here`, { headers: { Allow: allow } })
+    ctx.set('Allow', allow)
+    ctx.status = 204
+  }
+}
+
+const unknown = (ctx: Context): void => {
+  try {
+    decodeURIComponent(ctx.path)
+  } catch (error) {
+    throw new Refusal(400, 'the path is not valid percent-encoded UTF-8', { cause: error })
+  }
+  throw new Refusal(404, 'there is no such route; see /docs')
+}

@@ -1,0 +1,114 @@
+import type { UserId } from '../domain/ids.js'
+import type { Role } from '../domain/user.js'
+
+/** What a user's tokens must agree with. The epoch rises with a new password, a role or an erasure, so one epoch has one role. */
+export type Session = { readonly role: Role; readonly epoch: number }
+
+/** Who is who, in this process: fed by the shared subscription, so that a token ended at one instance ends at all. */
+export type Sessions = {
+  readonly of: (userId: UserId) => Session | undefined
+  /** Takes what this process itself has just written or read, ahead of the subscription. */
+  readonly raise: (userId: UserId, session: Session) => void
+  /** Whether what is known here may be older than two seconds: nobody's role can be relied on then. */
+  readonly behind: () => boolean
+  /** Waits until every event up to the commit position is known; `false` where that takes longer than the milliseconds. */
+  readonly reached: (position: bigint, milliseconds: number) => Promise<boolean>
+  readonly close: () => Promise<void>
+}
+
+type Position = { readonly commit: bigint; readonly prepare: bigint }
+
+type Event = { readonly type: string; readonly streamId: string; readonly data: unknown; readonly position: bigint }
+
+export type SessionSources = {
+  /** All users, and the position that they are of; without one: nothing has been projected yet. */
+  readonly load: () => Promise<{
+    readonly value: readonly { readonly userId: UserId; readonly role: Role; readonly epoch: number }[]
+    readonly at: Position | undefined
+  }>
+  /** The shared subscription's `follow` and `healthy`. */
+  readonly follow: (follower: {
+    readonly after: Position | undefined
+    readonly signal: AbortSignal
+    readonly onBatch: (events: readonly Event[]) => void
+  }) => Promise<void>
+  readonly healthy: (milliseconds: number) => boolean
+  /** Told when the following ends with an error: the process can't go on without it. */
+  readonly onFailure: (error: unknown) => void
+}
+
+const stale = 2_000
+
+/** Loads the users and follows what happens to them from there. */
+export const createSessions = async ({ load, follow, healthy, onFailure }: SessionSources): Promise<Sessions> => {
+  const sessions = new Map<UserId, Session>()
+  const raised = new Map<UserId, Session>()
+  const stopping = new AbortController()
+  let waiting: { readonly position: bigint; readonly resolve: (reached: boolean) => void }[] = []
+
+  const { value: users, at } = await load()
+  for (const { userId, role, epoch } of users) sessions.set(userId, shared(role, epoch))
+  let position = at?.commit ?? -1n
+
+  const onBatch = (events: readonly Event[]): void => {
+    for (const event of events) {
+      apply(sessions, raised, event)
+      position = event.position
+    }
+    if (waiting.length === 0) return
+    for (const waiter of waiting) if (waiter.position <= position) waiter.resolve(true)
+    waiting = waiting.filter((waiter) => waiter.position > position)
+  }
+
+  const following = follow({ after: at, signal: stopping.signal, onBatch }).catch(onFailure)
+
+  return {
+    of: (userId) => newer(sessions.get(userId), raised.get(userId)),
+    raise: (userId, { role, epoch }) => {
+      if (epoch > (sessions.get(userId)?.epoch ?? 0)) raised.set(userId, shared(role, epoch))
+    },
+    behind: () => !healthy(stale),
+    reached: (wanted, milliseconds) => {
+      if (wanted <= position) return Promise.resolve(true)
+      return new Promise((resolve) => {
+        const waiter = { position: wanted, resolve }
+        const timer = setTimeout(() => {
+          waiting = waiting.filter((other) => other !== waiter)
+          resolve(false)
+        }, milliseconds)
+        waiter.resolve = (reached) => {
+          clearTimeout(timer)
+          resolve(reached)
+        }
+        waiting.push(waiter)
+      })
+    },
+    close: async () => {
+      stopping.abort()
+      await following
+    },
+  }
+}
+
+const newer = (fed: Session | undefined, own: Session | undefined): Session | undefined =>
+  !fed || (own && own.epoch > fed.epoch) ? own : fed
+
+const apply = (sessions: Map<UserId, Session>, raised: Map<UserId, Session>, { type, streamId, data }: Event): void => {
+  if (type !== 'PasswordSet' && type !== 'RoleGranted' && type !== 'UserErased') return
+  if (!streamId.startsWith('user-')) return
+  const { userId, role } = data as { userId: UserId; role?: Role }
+  const before = sessions.get(userId) ?? { role: 'customer', epoch: 0 }
+  const after = shared(role ?? before.role, before.epoch + 1)
+  sessions.set(userId, after)
+  if ((raised.get(userId)?.epoch ?? 0) <= after.epoch) raised.delete(userId)
+}
+
+const known = new Map<string, Session>()
+
+/** Millions of users have few different sessions: one object for each. */
+const shared = (role: Role, epoch: number): Session => {
+  const key = `${role} ${epoch}`
+  const session = known.get(key) ?? { role, epoch }
+  known.set(key, session)
+  return session
+}
