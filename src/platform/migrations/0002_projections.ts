@@ -10,8 +10,9 @@ import type { Migration } from './migration.js'
  * `quarantine`: streams that are parked.
  */
 const up = async (knex: Knex): Promise<void> => {
-  const schema = knex.schema.withSchema('tillroll')
-  await schema.createTable('checkpoint', (table) => {
+  // A schema builder runs again what it has run already.
+  const schema = () => knex.schema.withSchema('tillroll')
+  await schema().createTable('checkpoint', (table) => {
     table.text('name').primary()
     table.text('store_id').notNullable()
     table.bigInteger('commit_position')
@@ -23,7 +24,7 @@ const up = async (knex: Knex): Promise<void> => {
     table.bigInteger('epoch').notNullable().defaultTo(0)
     table.timestamp('moved_at', { useTz: true }).notNullable().defaultTo(knex.fn.now())
   })
-  await schema.createTable('generation', (table) => {
+  await schema().createTable('generation', (table) => {
     table.text('projection').notNullable()
     table.integer('generation').notNullable()
     table.integer('version').notNullable()
@@ -32,7 +33,7 @@ const up = async (knex: Knex): Promise<void> => {
     table.timestamp('created_at', { useTz: true }).notNullable().defaultTo(knex.fn.now())
     table.primary(['projection', 'generation'])
   })
-  await schema.createTable('generation_part', (table) => {
+  await schema().createTable('generation_part', (table) => {
     table.text('projection').notNullable()
     table.integer('generation').notNullable()
     table.integer('part').notNullable()
@@ -48,7 +49,7 @@ const up = async (knex: Knex): Promise<void> => {
       .inTable('tillroll.generation')
       .onDelete('CASCADE')
   })
-  await schema.createTable('quarantine', (table) => {
+  await schema().createTable('quarantine', (table) => {
     table.text('projection').notNullable()
     table.integer('generation').notNullable()
     table.text('stream_id').notNullable()
@@ -65,8 +66,9 @@ const up = async (knex: Knex): Promise<void> => {
 }
 
 const down = async (knex: Knex): Promise<void> => {
-  const schema = knex.schema.withSchema('tillroll')
-  for (const table of ['quarantine', 'generation_part', 'generation', 'checkpoint']) await schema.dropTableIfExists(table)
+  // A schema builder runs again what it has run already.
+  const schema = () => knex.schema.withSchema('tillroll')
+  for (const table of ['quarantine', 'generation_part', 'generation', 'checkpoint']) await schema().dropTableIfExists(table)
 }
 
 export const projections: Migration = { name: '0002_projections', up, down }

@@ -1,0 +1,149 @@
+import { type Checkpoint, type Client, changeCheckpoint, Fenced, lockCheckpoint, moveCheckpoint } from './checkpoint.js'
+import { type Failure, type FoldEvent, type Folded, foldBatch } from './fold.js'
+import { categoryOf } from './projection.js'
+import { key, park, parkedStreams } from './quarantine.js'
+import { isRefusedRow } from './sqlstate.js'
+import { readRows, type Table, writeRows } from './tables.js'
+
+/** What a runner knows between two batches, as long as the checkpoint's `changes` stays the same. */
+export type Knowledge = {
+  readonly changes: number
+  /** The tables that this release can fold: live, and beside. */
+  readonly tables: readonly Table[]
+  readonly parked: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+export type BatchEvent = FoldEvent & { readonly preparePosition: bigint; readonly created: Date }
+
+export type Batch = {
+  readonly client: Client
+  readonly epoch: number
+  readonly learn: (checkpoint: Checkpoint) => Promise<Knowledge>
+  readonly events: readonly BatchEvent[]
+}
+
+/**
+ * One transaction for the rows of a batch and the checkpoint. What the checkpoint has already is passed over, so a batch whose commit
+ * went unanswered may be repeated. Throws `Fenced`, and whatever the database throws; a refused row is found and parks its stream.
+ */
+export const applyBatch = async (batch: Batch): Promise<Checkpoint> => {
+  try {
+    return await transaction(batch.client, () => apply(batch, write))
+  } catch (error) {
+    if (!isRefusedRow(error)) throw error
+    return await transaction(batch.client, () => apply(batch, writeCarefully))
+  }
+}
+
+export const transaction = async <T>(client: Client, work: () => Promise<T>): Promise<T> => {
+  await client.query('begin')
+  try {
+    const result = await work()
+    await client.query('commit')
+    return result
+  } catch (error) {
+    // Where the connection is gone, so is the transaction: the first error is the one that tells.
+    await Promise.allSettled([client.query('rollback')])
+    throw error
+  }
+}
+
+type Write = (client: Client, table: Table, rows: readonly Folded[], context: WriteContext) => Promise<readonly Failure[]>
+
+/** What it takes to find out which event a refused row comes from. */
+type WriteContext = { readonly stored: ReadonlyMap<string, Folded>; readonly events: readonly FoldEvent[] }
+
+const apply = async ({ client, epoch, learn, events }: Batch, write: Write): Promise<Checkpoint> => {
+  const checkpoint = await lockCheckpoint(client)
+  if (checkpoint.epoch !== epoch) throw new Fenced(`the projections went on under epoch ${checkpoint.epoch}; this was ${epoch}`)
+  const knowledge = await learn(checkpoint)
+  const done = checkpoint.at?.commit ?? -1n
+  const fresh = events.filter((event) => event.position > done)
+  const last = fresh.at(-1)
+  if (!last) return checkpoint
+
+  let parked = false
+  for (const table of knowledge.tables) {
+    const failures = await applyToTable(client, table, fresh, knowledge, write)
+    if (failures.length > 0) {
+      await park(client, table.projection.name, table.generation, failures)
+      parked = true
+    }
+  }
+  const at = { commit: last.position, prepare: last.preparePosition, eventId: last.id }
+  await moveCheckpoint(client, at, last.created)
+  if (parked) await changeCheckpoint(client)
+  return { ...checkpoint, at, changes: checkpoint.changes + (parked ? 1 : 0) }
+}
+
+const applyToTable = async (
+  client: Client,
+  table: Table,
+  events: readonly FoldEvent[],
+  { parked }: Knowledge,
+  write: Write,
+): Promise<readonly Failure[]> => {
+  const { projection, generation } = table
+  const own = events.filter(({ streamId }) => categoryOf(streamId) === projection.category)
+  if (own.length === 0) return []
+  const isParked = (streamId: string) => parked.get(key(projection.name, generation))?.has(streamId) ?? false
+  const stored = await readRows(client, table, [...new Set(own.map(({ streamId }) => streamId))])
+  const { folded, failures } = foldBatch(projection, stored, own, isParked)
+  return [...failures, ...(await write(client, table, [...folded.values()], { stored, events: own }))]
+}
+
+const write: Write = async (client, table, rows) => {
+  await writeRows(client, table, rows)
+  return []
+}
+
+/** Halves until the refused rows are alone, then finds the first event whose row is refused. */
+const writeCarefully: Write = async (client, table, rows, context) => {
+  if (rows.length === 0 || (await refusal(client, table, rows)) === undefined) return []
+  if (rows.length === 1) return [await firstRefused(client, table, rows[0]!.streamId, context)]
+  const half = rows.length >> 1
+  return [
+    ...(await writeCarefully(client, table, rows.slice(0, half), context)),
+    ...(await writeCarefully(client, table, rows.slice(half), context)),
+  ]
+}
+
+const firstRefused = async (
+  client: Client,
+  table: Table,
+  streamId: string,
+  { stored, events }: WriteContext,
+): Promise<Failure> => {
+  const own = events.filter((event) => event.streamId === streamId)
+  for (const [i, event] of own.entries()) {
+    const { folded } = foldBatch(table.projection, stored, own.slice(0, i + 1), () => false)
+    const error = await refusal(client, table, [...folded.values()])
+    if (error !== undefined) return { streamId, event, error }
+  }
+  throw new Error(`${streamId}: a row was refused and then taken`)
+}
+
+/** Writes, or leaves everything as it was and says why the database refused. */
+const refusal = async (client: Client, table: Table, rows: readonly Folded[]): Promise<string | undefined> => {
+  await client.query('savepoint rows')
+  try {
+    await writeRows(client, table, rows)
+    await client.query('release savepoint rows')
+    return undefined
+  } catch (error) {
+    if (!isRefusedRow(error)) throw error
+    await client.query('rollback to savepoint rows')
+    return `${(error as Error).message} (SQLSTATE ${(error as { code: string }).code})`
+  }
+}
+
+/** `learn` for a runner: asks the database only when the checkpoint says that something has changed. */
+export const learner = (open: (checkpoint: Checkpoint) => Promise<readonly Table[]>, client: Client): Batch['learn'] => {
+  let known: Knowledge | undefined
+  return async (checkpoint) => {
+    if (known?.changes !== checkpoint.changes) {
+      known = { changes: checkpoint.changes, tables: await open(checkpoint), parked: await parkedStreams(client) }
+    }
+    return known
+  }
+}

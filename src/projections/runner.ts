@@ -1,0 +1,146 @@
+import type pg from 'pg'
+import type { Logger } from 'pino'
+import { backoff, sleep } from '../eventstore/backoff.js'
+import type { Feed } from '../eventstore/feed.js'
+import type { Position, Store } from '../eventstore/store.js'
+import type { Database } from '../platform/database.js'
+import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
+import { applyBatch, learner, transaction } from './batch.js'
+import { type Checkpoint, Fenced, readCheckpoint, WrongStore } from './checkpoint.js'
+import { beginCheckpoint, openFed, Superseded, takeOver } from './generations.js'
+import type { AnyProjection } from './projection.js'
+
+export type RunnerOptions = {
+  readonly database: Database
+  readonly store: Pick<Store, 'eventAt' | 'last' | 'readAll'>
+  readonly feed: Pick<Feed, 'follow'>
+  readonly projections: readonly AnyProjection[]
+  readonly storeId: string
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Who this is, for people to read. */
+  readonly holder: string
+  /** Milliseconds after which another takes over from a holder that is not heard of. */
+  readonly leaseTtl: number
+  readonly signal: AbortSignal
+  /** The rows are at this commit position: told after the commit. */
+  readonly onPosition?: (position: bigint) => void
+}
+
+/**
+ * Folds what the feed brings into the read models, while it holds the lease; else stands by. Waits out both stores' failures. Resolves
+ * when `signal` aborts; throws `WrongStore` where the checkpoint and the store don't belong together.
+ */
+export const runProjections = async (options: RunnerOptions): Promise<void> => {
+  const { database, log, holder, leaseTtl, signal } = options
+  await keepLease({
+    database,
+    name: 'projections',
+    holder,
+    ttl: leaseTtl,
+    signal,
+    onError: (error) => log.warn({ error: String(error) }, 'the lease of the projections could not be renewed or asked for'),
+    onAcquired: (lease) => hold(options, lease),
+  })
+}
+
+const hold = async (options: RunnerOptions, lease: Lease): Promise<void> => {
+  const { log, leaseTtl } = options
+  log.info({ epoch: lease.epoch }, 'projecting')
+  const pause = backoff(lease.signal)
+  while (!lease.signal.aborted) {
+    try {
+      await session(options, lease, pause.reset)
+    } catch (error) {
+      if (error instanceof WrongStore) throw error
+      if (error instanceof Fenced) throw new LeaseLost(error.message, { cause: error })
+      if (error instanceof Superseded) {
+        log.warn(`${error.message}: standing by`)
+        // Longer than another needs to see that the lease is free.
+        return sleep(leaseTtl, lease.signal)
+      }
+      if (lease.signal.aborted) return
+      log.error({ error }, 'projecting broke off; going on from the checkpoint')
+      await pause()
+    }
+  }
+}
+
+/** One connection's work: from the checkpoint on, until something fails. Whatever was under way is done again from the checkpoint then. */
+const session = async (options: RunnerOptions, { epoch, signal }: Lease, onProgress: () => void): Promise<void> => {
+  const { database, feed, projections, leaseTtl, onPosition } = options
+  const client = await connect(database.pool, signal)
+  try {
+    // A holder that is stopped in the middle of a transaction must not keep the checkpoint's row from its successor.
+    await client.query(`set idle_in_transaction_session_timeout = ${Math.ceil(leaseTtl)}`)
+    await assertSameStore(options, client)
+    const checkpoint = await transaction(client, () => takeOver(client, projections, epoch))
+    if (checkpoint.at) onPosition?.(checkpoint.at.commit)
+    const learn = learner((current) => openFed(client, projections, current), client)
+    await feed.follow({
+      after: checkpoint.at,
+      signal,
+      onBatch: async (events) => {
+        const { at } = await applyBatch({ client, epoch, learn, events })
+        onProgress()
+        if (at) onPosition?.(at.commit)
+      },
+    })
+  } finally {
+    client.close()
+  }
+}
+
+/** A client of the pool that is thrown away after use, also in the middle of a query that isn't answered. */
+const connect = async (pool: pg.Pool, signal: AbortSignal): Promise<pg.PoolClient & { close: () => void }> => {
+  const client = await pool.connect()
+  // The query under way fails too, and it is that one's error which is told.
+  client.on('error', () => undefined)
+  let open = true
+  const close = () => {
+    signal.removeEventListener('abort', close)
+    if (open) client.release(true)
+    open = false
+  }
+  signal.addEventListener('abort', close, { once: true })
+  return Object.assign(client, { close })
+}
+
+/** How many events an empty database may be behind before its tables are built in bulk. */
+const bulkFrom = 2_000
+
+/** Makes the first checkpoint where there is none. Throws `WrongStore`. */
+const assertSameStore = async ({ store, projections, storeId }: RunnerOptions, client: pg.ClientBase): Promise<void> => {
+  const checkpoint = await readCheckpoint(client)
+  if (checkpoint) return assertStandsIn(store, storeId, checkpoint)
+  const at = (await holdsMoreThan(store, bulkFrom)) ? await lastPosition(store) : undefined
+  await transaction(client, () => beginCheckpoint(client, projections, storeId, at))
+}
+
+const assertStandsIn = async (
+  store: Pick<Store, 'eventAt'>,
+  storeId: string,
+  { storeId: known, at }: Checkpoint,
+): Promise<void> => {
+  const startOver = '--start-over builds the read models anew'
+  if (known !== storeId) {
+    throw new WrongStore(`the read models are of the event store ${known}, and this is ${storeId}; ${startOver}`)
+  }
+  if (!at) return
+  const event = await store.eventAt(at)
+  if (event?.id === at.eventId) return
+  throw new WrongStore(
+    `the read models stand at event ${at.eventId} at position ${at.commit}, where the event store has ${event ? 'another' : 'none'}: ` +
+      `it was restored to an earlier state, or is another's copy; ${startOver}`,
+  )
+}
+
+const holdsMoreThan = async (store: Pick<Store, 'readAll'>, count: number): Promise<boolean> => {
+  let seen = 0
+  for await (const _ of store.readAll()) if (++seen > count) return true
+  return false
+}
+
+const lastPosition = async (store: Pick<Store, 'last'>): Promise<(Position & { eventId: string }) | undefined> => {
+  const last = await store.last()
+  return last && { commit: last.position, prepare: last.preparePosition, eventId: last.id }
+}

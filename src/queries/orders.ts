@@ -1,0 +1,86 @@
+import type { OrderId, UserId } from '../domain/ids.js'
+import type { Cents } from '../domain/money.js'
+import type { OrderItem } from '../domain/order.js'
+import { type OrderRow, orders } from '../projections/orders.js'
+import { idOfStream } from '../projections/projection.js'
+import type { Answer, Read } from './live.js'
+import { oneRow, type RowOf } from './row.js'
+
+export type OrderView = {
+  readonly orderId: OrderId
+  readonly customerId: UserId
+  readonly items: readonly OrderItem[]
+  readonly price: Cents
+  readonly status: string
+  readonly placedAt: Date
+  readonly updatedAt: Date
+}
+
+/** `after` is the last order of the page before; `status` is compared trimmed and without case. */
+export type OrdersPage = {
+  readonly customerId?: UserId
+  readonly status?: string
+  readonly limit: number
+  readonly after?: OrderId
+}
+
+export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: number }
+
+export const createOrders = (read: Read) => ({
+  /** Only one that was accepted. */
+  order: (orderId: OrderId): Promise<Answer<OrderView | undefined>> =>
+    oneRow<Stored, OrderView>(read, orders, orderId, (row) => (row.placed ? view(row) : undefined)),
+
+  /** Those that were accepted, the newest first. */
+  orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<Answer<readonly OrderView[]>> => {
+    const { rows, position } = await read<RowOf<Stored>>([orders], (query, tables) =>
+      query
+        .leftJoin(`${tables.orders} as t`, (on) => {
+          const { raw } = query.client
+          on.on(raw('t.placed'))
+          if (customerId !== undefined) on.on('t.customer_id', raw('?', [customerId]))
+          if (status !== undefined) on.on(raw('lower(trim(t.status)) = lower(trim(?))', [status]))
+          if (after !== undefined) {
+            on.on(
+              raw(`(t.placed_at, t.stream_id) < (select placed_at, stream_id from ${tables.orders} where stream_id = ?)`, [
+                `${orders.category}-${after}`,
+              ]),
+            )
+          }
+        })
+        .select('t.*')
+        .orderBy([
+          { column: 't.placed_at', order: 'desc' },
+          { column: 't.stream_id', order: 'desc' },
+        ])
+        .limit(limit),
+    )
+    return { value: rows.filter((row) => row.stream_id !== null).map(view), position }
+  },
+
+  /** Orders for which something remains to be done in the products' streams, accepted or not. */
+  unsettledOrders: async (limit: number): Promise<Answer<readonly UnsettledOrder[]>> => {
+    const { rows, position } = await read<RowOf<OrderRow>>([orders], (query, tables) =>
+      query
+        .leftJoin(`${tables.orders} as t`, (on) => on.on(query.client.raw('not t.settled')))
+        .select('t.stream_id', 't.revision')
+        .limit(limit),
+    )
+    const value = rows
+      .filter((row) => row.stream_id !== null)
+      .map(({ stream_id, revision }) => ({ orderId: idOfStream(stream_id) as OrderId, revision }))
+    return { value, position }
+  },
+})
+
+type Stored = Omit<OrderRow, 'placed_at' | 'updated_at'> & { readonly placed_at: Date; readonly updated_at: Date }
+
+const view = ({ stream_id, customer_id, items, price, status, placed_at, updated_at }: RowOf<Stored>): OrderView => ({
+  orderId: idOfStream(stream_id) as OrderId,
+  customerId: customer_id!,
+  items,
+  price,
+  status,
+  placedAt: placed_at,
+  updatedAt: updated_at,
+})

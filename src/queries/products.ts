@@ -1,0 +1,45 @@
+import type { ProductId } from '../domain/ids.js'
+import type { Cents } from '../domain/money.js'
+import { type ProductRow, products } from '../projections/products.js'
+import { idOfStream } from '../projections/projection.js'
+import type { Answer, Read } from './live.js'
+import { oneRow, type RowOf } from './row.js'
+
+export type ProductView = {
+  readonly productId: ProductId
+  readonly name: string
+  readonly stock: number
+  readonly price?: Cents
+  readonly retired: boolean
+}
+
+export type ProductsPage = { readonly limit?: number; readonly after?: ProductId }
+
+export const createProducts = (read: Read) => ({
+  /** Retired ones too: orders and carts still name them. */
+  product: (productId: ProductId): Promise<Answer<ProductView | undefined>> =>
+    oneRow<ProductRow, ProductView>(read, products, productId, productView),
+
+  /** Those that are not retired, in the order of their ids, after `after`. */
+  products: async ({ limit, after }: ProductsPage = {}): Promise<Answer<readonly ProductView[]>> => {
+    const { rows, position } = await read<RowOf<ProductRow>>([products], (query, tables) => {
+      query
+        .leftJoin(`${tables.products} as t`, (on) => {
+          on.on(query.client.raw('not t.retired'))
+          if (after !== undefined) on.on('t.stream_id', '>', query.client.raw('?', [`${products.category}-${after}`]))
+        })
+        .select('t.stream_id', 't.name', 't.stock', 't.price', 't.retired')
+        .orderBy('t.stream_id')
+      return limit === undefined ? query : query.limit(limit)
+    })
+    return { value: rows.filter((row) => row.stream_id !== null).map(productView), position }
+  },
+})
+
+export const productView = ({ stream_id, name, stock, price, retired }: Omit<RowOf<ProductRow>, 'revision'>): ProductView => ({
+  productId: idOfStream(stream_id) as ProductId,
+  name,
+  stock,
+  ...(price !== null && { price }),
+  retired,
+})
