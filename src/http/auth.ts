@@ -63,7 +63,9 @@ const identify = async (ctx: Context, tokens: Tokens, sessions: Sessions): Promi
   const { userId, epoch, position } = claims
   const session = sessions.of(userId)
   // A token of a later epoch than is known here, or of an unknown user, was given by an instance that is ahead.
-  if (!session || session.epoch < epoch) await sessions.reached(position, patience)
+  if ((!session || session.epoch < epoch) && !(await sessions.reached(position, patience)) && sessions.behind()) {
+    throw unavailable('tokens can not be checked at the moment; try again')
+  }
   const current = sessions.of(userId)
   return current?.epoch === epoch ? { userId, ...current } : undefined
 }

@@ -55,6 +55,8 @@ export const checked = <Schema extends z.ZodType>(schema: Schema, input: unknown
   const result = schema.safeParse(input)
   if (result.success) return result.data
   const issues = result.error.issues.slice(0, 5)
-  const message = issues.map(({ path, message: text }) => (path.length > 0 ? `${path.join('.')}: ${text}` : text)).join('; ')
-  throw new Refusal(400, message)
+  const messages = issues.map(({ path, message }) =>
+    path.length > 0 ? `${path.join('.')}: ${message}` : 'the body must be a JSON object',
+  )
+  throw new Refusal(400, messages.join('; '))
 }

@@ -2,12 +2,11 @@ import type { KeyObject } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Commands } from '../commands/index.js'
-import type { OrderId, ProductId, UserId } from '../domain/ids.js'
-import type { Cents } from '../domain/money.js'
-import type { OrderItem } from '../domain/order.js'
-import type { Role } from '../domain/user.js'
+import type { OrderId } from '../domain/ids.js'
 import type { HistoryEntry } from '../history/orders.js'
 import type { Config } from '../platform/config.js'
+import type { Freshness } from '../queries/freshness.js'
+import type { Queries } from '../queries/index.js'
 import type { Tokens } from './auth.js'
 import type { OwnWrites } from './fresh.js'
 import type { Limits } from './limits.js'
@@ -22,7 +21,7 @@ export type HttpDeps = {
   readonly log: Logger
   readonly commands: Commands
   readonly queries: Queries
-  readonly freshness: Freshness
+  readonly freshness: Pick<Freshness, 'waitFor'>
   readonly sessions: Sessions
   readonly secrets: {
     /** The first signs tokens, all are accepted. */
@@ -42,21 +41,3 @@ export type Health = { readonly ready: boolean; readonly parts: { readonly [part
 
 /** The same, with what the HTTP layer makes of it: what routes work with. */
 export type Http = HttpDeps & { readonly tokens: Tokens; readonly limits: Limits; readonly ownWrites: OwnWrites }
-
-type Read<Value> = Promise<{ readonly value: Value; readonly revision?: number }>
-type ProductRead = { productId: ProductId; name: string; stock: number; price?: Cents; retired?: boolean }
-type OrderRead = { orderId: OrderId; customerId: UserId; items: readonly OrderItem[]; price: Cents; status: string }
-export type Freshness = { readonly waitFor: (position: bigint, milliseconds: number) => Promise<boolean> }
-export type Queries = {
-  user: (id: UserId) => Read<{ userId: UserId; name: string; email: string; role: Role } | undefined>
-  product: (id: ProductId) => Read<ProductRead | undefined>
-  products: (page: { limit?: number; after?: ProductId }) => Read<readonly ProductRead[]>
-  cart: (id: UserId) => Read<readonly { amount: number; product: ProductRead }[]>
-  order: (id: OrderId) => Read<OrderRead | undefined>
-  orders: (filter: {
-    customerId?: UserId
-    status?: string
-    limit: number
-    after?: string
-  }) => Read<{ orders: readonly OrderRead[]; next?: string }>
-}

@@ -57,7 +57,10 @@ const rejections: { readonly [Reason in RejectionReason]: Answer } = {
 export type Says = { readonly [Reason in RejectionReason]?: Answer }
 
 const ofRejection = (rejected: Rejected, says: Says): Refusal => {
-  const [status, message] = says[rejected.reason] ?? rejections[rejected.reason]
+  const said = says[rejected.reason]
+  // Where the contract gives the words, they are all of the answer.
+  if (said) return new Refusal(...said, { cause: rejected })
+  const [status, message] = rejections[rejected.reason]
   const { sum, productId, available } = rejected.detail
   return new Refusal(status, message, {
     cause: rejected,
@@ -83,6 +86,7 @@ export const refusalOf = (error: unknown, says: Says = {}): Refusal => {
       error,
     )
   }
+  if (name === 'NotReady') return unavailable('what this reads is being built; try again in a moment', error)
   if (name === 'StoreUnavailable') return unavailable('the event store does not answer; try again in a moment', error)
   if (isDatabaseAway(error, name, message)) return unavailable('the database does not answer; try again in a moment', error)
   return new Refusal(500, 'something went wrong on our side', { cause: error })

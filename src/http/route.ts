@@ -3,7 +3,7 @@ import type { CommandContext } from '../commands/context.js'
 import type { RejectionReason } from '../domain/decider.js'
 import type { Id, UserId } from '../domain/ids.js'
 import type { Caller, Who } from './auth.js'
-import type { Dialect, Says } from './errors.js'
+import { type Dialect, type Says, unavailable } from './errors.js'
 
 /**
  * One route as data: the router, the Allow header and the OpenAPI document are made of it, and nothing else says what it takes and answers.
@@ -56,6 +56,8 @@ export type Answer = {
   readonly view?: unknown
   /** Instead of a view: text of the route's media type. */
   readonly text?: string
+  /** Why the object is not brought up to date any more. */
+  readonly parked?: string | undefined
   /** Where it differs from the route's. */
   readonly status?: number
   /** That of the object's stream; a list has none. */
@@ -71,6 +73,18 @@ export type Answer = {
 
 /** Ties the types of a route's parts together. */
 export const route = <Query = unknown, Body = unknown>(spec: Route<Query, Body>): Route => spec
+
+/** One more than a page, to see whether there is another. */
+export const onePast = <Page extends { readonly limit?: number }>(page: Page): Page =>
+  page.limit === undefined ? page : { ...page, limit: page.limit + 1 }
+
+type Read = { readonly value: unknown; readonly revision?: number; readonly parked?: string }
+
+/** An object that can't be brought up to date is answered as it stood; where there is none of it, throws `Refusal` 503 with the reason. */
+export const unlessParked = <Result extends Read>(read: Result): Result => {
+  if (read.value === undefined && read.parked !== undefined) throw unavailable(`it can not be read at the moment: ${read.parked}`)
+  return read
+}
 
 /** The Link header of a page that is not the last (RFC 8288): the same request, going on after this one. */
 export const nextPage = (path: string, parameters: { readonly [name: string]: string | number | undefined }) => {

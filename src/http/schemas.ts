@@ -10,11 +10,11 @@ import { maxPrice, maxStock, normaliseEmail } from './wire.js'
  */
 
 /** Text of so many characters; half a surrogate pair is none, and can't be stored. */
-const text = (min: number, max: number) =>
+const text = (min: number, max: number, what = `a string of ${min} to ${max} characters`) =>
   z
-    .string(`must be a string of ${min} to ${max} characters`)
+    .string(`must be ${what}`)
     .refine((value) => !/\p{Cs}/u.test(value), 'must be well-formed Unicode')
-    .refine((value) => within([...value].length, min, max), `must have ${min} to ${max} characters`)
+    .refine((value) => within([...value].length, min, max), `must be ${what}`)
     .meta({ minLength: min, maxLength: max })
 
 const within = (n: number, min: number, max: number): boolean => n >= min && n <= max
@@ -53,7 +53,7 @@ const productPrice = money(maxPrice, `a number from 0 to ${maxPrice} with at mos
 /** The largest number of cents that is exact. */
 const total = money(90_071_992_547_409.91, 'a number of at least 0 with at most two decimal places')
 
-const email = text(3, 400)
+const email = text(3, 400, 'an e-mail address')
   .transform(normaliseEmail)
   .refine((value) => value.length <= 254 && /^[^\s\p{Cc}@]+@[^\s\p{Cc}@]+$/u.test(value), 'must be an e-mail address')
   .meta({ description: 'Compared trimmed, in Unicode NFC and lower case' })
@@ -144,7 +144,7 @@ export const orderFilter = z.object({
   customer_id: id.exactOptional(),
   status: status.exactOptional(),
   limit: limit.exactOptional(),
-  after: z.string('must be given once').max(100, 'is not a page of this list').exactOptional(),
+  after: id.exactOptional(),
 })
 
 export const recordsFrom = z.object({

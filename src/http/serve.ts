@@ -23,7 +23,9 @@ export const serve =
     const answer = await route.handle(call)
     noteWrite(http, answer, caller)
     respond(ctx, route, answer)
-    if (!fresh) ctx.set('Warning', '110 - "The answer may be older than what you wrote last"')
+    if (!fresh) ctx.append('Warning', '110 - "The answer may be older than what you wrote last"')
+    if (answer.parked !== undefined)
+      ctx.append('Warning', '199 - "The answer is as it stood before an event that can not be read"')
   }
 
 const callOf = async (http: Http, route: Route, ctx: Context, caller: Caller | undefined): Promise<Call> => {

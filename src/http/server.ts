@@ -29,6 +29,7 @@ export const createHttp = (deps: HttpDeps): Koa => {
   app.use(observe(deps.log, deps.registry))
   app.use(errors)
   app.use(helmet())
+  app.use(wellFormed)
   app.use(limited(http))
   app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
   app.use(unknown)
@@ -87,11 +88,15 @@ const otherMethod = (routes: readonly Route[]) => {
   }
 }
 
-const unknown = (ctx: Context): void => {
+const wellFormed = (ctx: Context, next: Next): Promise<void> => {
   try {
     decodeURIComponent(ctx.path)
   } catch (error) {
     throw new Refusal(400, 'the path is not valid percent-encoded UTF-8', { cause: error })
   }
+  return next()
+}
+
+const unknown = (): void => {
   throw new Refusal(404, 'there is no such route; see /docs')
 }

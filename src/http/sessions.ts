@@ -21,18 +21,18 @@ type Position = { readonly commit: bigint; readonly prepare: bigint }
 type Event = { readonly type: string; readonly streamId: string; readonly data: unknown; readonly position: bigint }
 
 export type SessionSources = {
-  /** All users, and the position that they are of; without one: nothing has been projected yet. */
-  readonly load: () => Promise<{
-    readonly value: readonly { readonly userId: UserId; readonly role: Role; readonly epoch: number }[]
-    readonly at: Position | undefined
-  }>
-  /** The shared subscription's `follow` and `healthy`. */
-  readonly follow: (follower: {
-    readonly after: Position | undefined
-    readonly signal: AbortSignal
-    readonly onBatch: (events: readonly Event[]) => void
-  }) => Promise<void>
-  readonly healthy: (milliseconds: number) => boolean
+  /** All users, and the commit position that they are of; −1: nothing has been projected yet. Throws `NotReady` where they can't be read. */
+  readonly load: () => Promise<{ readonly value: readonly (Session & { readonly userId: UserId })[]; readonly position: bigint }>
+  /** The shared subscription. */
+  readonly feed: {
+    readonly follow: (follower: {
+      readonly after: Position | undefined
+      readonly signal: AbortSignal
+      readonly onBatch: (events: readonly Event[]) => void
+    }) => Promise<void>
+    readonly healthy: (milliseconds: number) => boolean
+    readonly head: () => Position | undefined
+  }
   /** Told when the following ends with an error: the process can't go on without it. */
   readonly onFailure: (error: unknown) => void
 }
@@ -40,15 +40,16 @@ export type SessionSources = {
 const stale = 2_000
 
 /** Loads the users and follows what happens to them from there. */
-export const createSessions = async ({ load, follow, healthy, onFailure }: SessionSources): Promise<Sessions> => {
+export const createSessions = async ({ load, feed, onFailure }: SessionSources): Promise<Sessions> => {
   const sessions = new Map<UserId, Session>()
   const raised = new Map<UserId, Session>()
   const stopping = new AbortController()
   let waiting: { readonly position: bigint; readonly resolve: (reached: boolean) => void }[] = []
 
-  const { value: users, at } = await load()
-  for (const { userId, role, epoch } of users) sessions.set(userId, shared(role, epoch))
-  let position = at?.commit ?? -1n
+  const loaded = await loadOrNobody(load)
+  for (const { userId, role, epoch } of loaded.value) sessions.set(userId, shared(role, epoch))
+  let position = loaded.position
+  let caughtUp = false
 
   const onBatch = (events: readonly Event[]): void => {
     for (const event of events) {
@@ -60,14 +61,18 @@ export const createSessions = async ({ load, follow, healthy, onFailure }: Sessi
     waiting = waiting.filter((waiter) => waiter.position > position)
   }
 
-  const following = follow({ after: at, signal: stopping.signal, onBatch }).catch(onFailure)
+  const after = position < 0n ? undefined : { commit: position, prepare: position }
+  const following = feed.follow({ after, signal: stopping.signal, onBatch }).catch(onFailure)
 
   return {
     of: (userId) => newer(sessions.get(userId), raised.get(userId)),
     raise: (userId, { role, epoch }) => {
       if (epoch > (sessions.get(userId)?.epoch ?? 0)) raised.set(userId, shared(role, epoch))
     },
-    behind: () => !healthy(stale),
+    behind: () => {
+      caughtUp ||= position >= (feed.head()?.commit ?? -1n)
+      return !caughtUp || !feed.healthy(stale)
+    },
     reached: (wanted, milliseconds) => {
       if (wanted <= position) return Promise.resolve(true)
       return new Promise((resolve) => {
@@ -87,6 +92,16 @@ export const createSessions = async ({ load, follow, healthy, onFailure }: Sessi
       stopping.abort()
       await following
     },
+  }
+}
+
+/** Where the users' rows can't be read (yet), the history tells the same, from its start. */
+const loadOrNobody = async (load: SessionSources['load']): ReturnType<SessionSources['load']> => {
+  try {
+    return await load()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'NotReady') return { value: [], position: -1n }
+    throw error
   }
 }
 

@@ -39,18 +39,18 @@ export const cartLineView = z.object({
   UserId: z.int().optional(),
   ProductId: z.int().optional(),
   amount: z.int(),
-  Product: productView,
+  Product: productView.optional(),
 })
 
-type CartLine = { readonly amount: number; readonly product: Product }
+type CartLine = { readonly productId: ProductId; readonly amount: number; readonly product?: Product }
 
-/** A cart has one line a product, and the line's id is the product's. */
-export const viewCartLine = (userId: UserId, { amount, product }: CartLine): z.infer<typeof cartLineView> => ({
-  ...spelled(product.productId),
+/** A cart has one line a product, and the line's id is the product's. There is no `Product` where its row can't be made at the moment. */
+export const viewCartLine = (userId: UserId, { productId, amount, product }: CartLine): z.infer<typeof cartLineView> => ({
+  ...spelled(productId),
   UserId: integerOfId(userId),
-  ProductId: integerOfId(product.productId),
+  ProductId: integerOfId(productId),
   amount,
-  Product: viewProduct(product),
+  ...(product && { Product: viewProduct(product) }),
 })
 
 export const orderView = z.object({

@@ -25,8 +25,8 @@ export const cartRoutes = ({ commands, queries }: Http): readonly Route[] => [
     kind: 'read',
     answers: { status: 200, view: z.array(cartLineView) },
     handle: async ({ caller }) => {
-      const { value: lines, revision = -1 } = await queries.cart(caller.userId)
-      return { view: lines.map((line) => viewCartLine(caller.userId, line)), revision }
+      const { value, revision = -1, parked } = await queries.cart(caller.userId)
+      return { view: value.lines.map((line) => viewCartLine(caller.userId, line)), revision, parked }
     },
   }),
 

@@ -4,7 +4,7 @@ import type { OrderId } from '../../domain/ids.js'
 import { type Caller, hasRole } from '../auth.js'
 import type { Http } from '../deps.js'
 import { Refusal } from '../errors.js'
-import { nextPage, type Route, route } from '../route.js'
+import { nextPage, onePast, type Route, route, unlessParked } from '../route.js'
 import { newOrder, orderFilter, orderUpdate } from '../schemas.js'
 import { historyView, orderView, viewHistory, viewOrder } from '../views.js'
 
@@ -15,9 +15,9 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
 
   /** Somebody else's order does not exist for a caller without the right to it. */
   const seen = async (orderId: OrderId, caller: Caller, mayAll: (caller: Caller) => boolean) => {
-    const { value, revision } = await queries.order(orderId)
+    const { value, revision, parked } = unlessParked(await queries.order(orderId))
     if (!value || (value.customerId !== caller.userId && !mayAll(caller))) throw new Rejected('OrderNotFound')
-    return { value, revision }
+    return { value, revision, parked }
   }
 
   return [
@@ -68,9 +68,11 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
         if (!staff && customer_id !== undefined && customer_id !== caller.userId)
           throw new Refusal(403, 'customer_id is not yours')
         const customerId = staff ? customer_id : caller.userId
-        const { value } = await queries.orders({ limit, ...(customerId && { customerId }), ...rest })
-        const next = value.next && { headers: nextPage(path, { customer_id, status: rest.status, limit, after: value.next }) }
-        return { view: value.orders.map(viewOrder), ...next }
+        const { value } = await queries.orders({ ...onePast({ limit }), ...rest, ...(customerId && { customerId }) })
+        const orders = value.slice(0, limit)
+        const after = value.length > limit ? orders.at(-1)?.orderId : undefined
+        const next = after && { headers: nextPage(path, { customer_id, status: rest.status, limit, after }) }
+        return { view: orders.map(viewOrder), ...next }
       },
     }),
 
@@ -84,8 +86,8 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
       missing: 'OrderNotFound',
       answers: { status: 200, view: orderView, errors: [404] },
       handle: async ({ id, caller }) => {
-        const { value, revision } = await seen(id, caller, isStaff)
-        return { view: viewOrder(value), revision }
+        const { value, ...rest } = await seen(id, caller, isStaff)
+        return { view: viewOrder(value), ...rest }
       },
     }),
 

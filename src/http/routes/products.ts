@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Rejected } from '../../domain/decider.js'
 import type { Http } from '../deps.js'
-import { nextPage, type Route, route } from '../route.js'
+import { nextPage, onePast, type Route, route, unlessParked } from '../route.js'
 import { newProduct, page, productUpdate } from '../schemas.js'
 import { productView, viewProduct } from '../views.js'
 
@@ -16,9 +16,10 @@ export const productRoutes = ({ commands, queries }: Http): readonly Route[] => 
     query: page,
     answers: { status: 200, view: z.array(productView) },
     handle: async ({ query, path }) => {
-      const { value: products } = await queries.products(query)
-      const after = products.length === query.limit ? products.at(-1)?.productId : undefined
-      return { view: products.map(viewProduct), ...(after && { headers: nextPage(path, { limit: query.limit, after }) }) }
+      const { value } = await queries.products(onePast(query))
+      const products = value.slice(0, query.limit)
+      const next = value.length > products.length && { headers: nextPage(path, { ...query, after: products.at(-1)?.productId }) }
+      return { view: products.map(viewProduct), ...next }
     },
   }),
 
@@ -32,9 +33,9 @@ export const productRoutes = ({ commands, queries }: Http): readonly Route[] => 
     missing: 'ProductNotFound',
     answers: { status: 200, view: productView, errors: [404] },
     handle: async ({ id }) => {
-      const { value, revision } = await queries.product(id)
+      const { value, revision, parked } = unlessParked(await queries.product(id))
       if (!value || value.retired) throw new Rejected('ProductNotFound')
-      return { view: viewProduct(value), revision }
+      return { view: viewProduct(value), revision, parked }
     },
   }),
 

@@ -4,7 +4,7 @@ import { Rejected } from '../../domain/decider.js'
 import { hasRole } from '../auth.js'
 import type { Http } from '../deps.js'
 import { Refusal } from '../errors.js'
-import { type Route, route } from '../route.js'
+import { type Route, route, unlessParked } from '../route.js'
 import { credentials, login, newUser, userEdit } from '../schemas.js'
 import { userView, viewUser } from '../views.js'
 
@@ -123,9 +123,9 @@ export const userRoutes = (http: Http): readonly Route[] => {
       missing: 'UserNotFound',
       answers: { status: 200, view: userView, errors: [404] },
       handle: async ({ id, caller }) => {
-        const { value, revision } = await queries.user(id)
+        const { value, revision, parked } = unlessParked(await queries.user(id))
         if (!value || (id !== caller.userId && !hasRole(caller, ['staff'], sessions))) throw new Rejected('UserNotFound')
-        return { view: viewUser(value), revision }
+        return { view: viewUser(value), revision, parked }
       },
     }),
   ]
