@@ -1,0 +1,250 @@
+import { hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open as openFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { open, type RootDatabase } from 'lmdb'
+import { tombstoneRevision } from './message.js'
+
+/**
+ * Where the events of each stream stand in the log, and which ids they have. It is derived from the log: never synced, and made anew
+ * where it was not closed in order. What was put is in memory until `flush`, and found there.
+ */
+export type StreamEntry = { readonly name: string; readonly id: number; last: number; tombstoned: boolean }
+export type Place = { readonly position: number; readonly size: number }
+
+export type Catalog = {
+  readonly stream: (name: string) => StreamEntry | undefined
+  /** A stream that is new to the catalog. */
+  readonly makeStream: (name: string) => StreamEntry
+  readonly putStream: (stream: StreamEntry) => void
+  readonly place: (stream: number, revision: number) => Place | undefined
+  /** The first revision at or after the given one whose event is still there. */
+  readonly nextRevision: (stream: number, revision: number) => number | undefined
+  /** The last one at or before. */
+  readonly previousRevision: (stream: number, revision: number) => number | undefined
+  readonly revisionOf: (stream: number, eventId: string) => number | undefined
+  readonly putEvent: (stream: number, revision: number, place: Place, eventId: string) => void
+  readonly removeEvent: (stream: number, revision: number, eventId: string) => void
+  readonly unflushed: () => number
+  readonly flush: () => void
+  /** Answers the size and checksum of what is on disk then, synced. */
+  readonly close: () => Promise<{ indexSize: number; indexSum: number }>
+  readonly discard: () => Promise<void>
+}
+
+const fileOf = (folder: string): string => join(folder, 'data.mdb')
+
+const nameKey = (name: string): Buffer => {
+  const key = Buffer.allocUnsafe(17)
+  key[0] = 1
+  hash('sha256', name, 'buffer').copy(key, 1, 0, 16)
+  return key
+}
+
+const eventKey = (stream: number, revision: number): Buffer => {
+  const key = Buffer.allocUnsafe(12)
+  key[0] = 2
+  key.writeUInt32BE(stream, 1)
+  key[5] = 0
+  key.writeUIntBE(revision, 6, 6)
+  return key
+}
+
+const idKey = (stream: number, eventId: string): Buffer => {
+  const key = Buffer.allocUnsafe(22)
+  key[0] = 2
+  key.writeUInt32BE(stream, 1)
+  key[5] = 1
+  key.write(eventId.replaceAll('-', ''), 6, 'hex')
+  return key
+}
+
+const countKey = Buffer.from([0])
+
+/** The folder of an index that is as it was closed: then it can be opened. (lmdb dies of a file that is shorter than it should be.) */
+export const isCatalogWhole = async (folder: string, size: number, sum: number): Promise<boolean> => {
+  try {
+    return (await stat(fileOf(folder))).size === size && (await sumOf(folder)) === sum
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+const sumOf = async (folder: string): Promise<number> => {
+  let sum = 0
+  for await (const chunk of createReadStream(fileOf(folder), { highWaterMark: 1024 * 1024 })) sum = crc32(chunk as Buffer, sum)
+  return sum
+}
+
+/** `fresh`: an empty one, whatever is there. */
+export const openCatalog = async (folder: string, fresh: boolean): Promise<Catalog> => {
+  if (fresh) await rm(folder, { recursive: true, force: true })
+  else await rm(join(folder, 'lock.mdb'), { force: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const database = open<Buffer, Buffer>({
+    path: folder,
+    noSubdir: false,
+    keyEncoding: 'binary',
+    encoding: 'binary',
+    noSync: true,
+    overlappingSync: false,
+    cache: false,
+  })
+  return catalogOf(folder, database)
+}
+
+type Row = { readonly revision: number; readonly place: Place }
+
+const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Catalog => {
+  const known = new Map<string, StreamEntry | undefined>()
+  const streams = new Map<string, StreamEntry>()
+  const rows = new Map<number, Row[]>()
+  const ids = new Map<string, number>()
+  const puts: { key: Buffer; value: Buffer }[] = []
+  const removed: Buffer[] = []
+  let count = database.get(countKey)?.readUInt32LE(0) ?? 0
+
+  const stream: Catalog['stream'] = (name) => {
+    const unsaved = streams.get(name) ?? known.get(name)
+    if (unsaved) return unsaved
+    const row = database.get(nameKey(name))
+    if (!row) return undefined
+    const entry = { name, id: row.readUInt32LE(0), last: row.readIntLE(4, 6), tombstoned: row[10] === 1 }
+    remember(entry)
+    return entry
+  }
+
+  const remember = (entry: StreamEntry): void => {
+    if (known.size >= 50_000) {
+      for (const name of [...known.keys()].slice(0, 10_000)) known.delete(name)
+    }
+    known.set(entry.name, entry)
+  }
+
+  const unsavedRow = (id: number, revision: number): Row | undefined => {
+    const list = rows.get(id)
+    const first = list?.[0]
+    if (!list || !first || revision < first.revision) return undefined
+    // They follow each other, but a tombstone's.
+    const row = revision === tombstoneRevision ? list.at(-1) : list[revision - first.revision]
+    return row?.revision === revision ? row : undefined
+  }
+
+  const place: Catalog['place'] = (id, revision) => {
+    const unsaved = unsavedRow(id, revision)
+    if (unsaved) return unsaved.place
+    const row = database.get(eventKey(id, revision))
+    return row && { position: row.readUIntLE(0, 6), size: row.readUInt32LE(6) }
+  }
+
+  const nextRevision: Catalog['nextRevision'] = (id, revision) => {
+    if (place(id, revision)) return revision
+    for (const key of database.getKeys({ start: eventKey(id, revision), end: idKey(id, zeroId), limit: 1 }))
+      return revisionIn(key)
+    return rows.get(id)?.find((row) => row.revision >= revision)?.revision
+  }
+
+  const previousRevision: Catalog['previousRevision'] = (id, revision) => {
+    if (place(id, revision)) return revision
+    const unsaved = rows.get(id)?.findLast((row) => row.revision <= revision)
+    if (unsaved) return unsaved.revision
+    const range = { start: eventKey(id, revision), end: eventKey(id, 0), reverse: true, limit: 1 }
+    for (const key of database.getKeys(range)) return revisionIn(key)
+    return place(id, 0) ? 0 : undefined
+  }
+
+  const flush = (): void => {
+    if (puts.length + streams.size + removed.length === 0) return
+    puts.sort((a, b) => a.key.compare(b.key))
+    database.transactionSync(() => {
+      for (const { key, value } of puts) database.putSync(key, value)
+      for (const key of removed) database.removeSync(key)
+      for (const entry of streams.values()) database.putSync(nameKey(entry.name), streamRow(entry))
+      const total = Buffer.alloc(4)
+      total.writeUInt32LE(count)
+      database.putSync(countKey, total)
+    })
+    database.resetReadTxn()
+    for (const entry of streams.values()) remember(entry)
+    puts.length = 0
+    removed.length = 0
+    streams.clear()
+    rows.clear()
+    ids.clear()
+  }
+
+  return {
+    stream,
+    makeStream: (name) => {
+      const entry = { name, id: count++, last: -1, tombstoned: false }
+      streams.set(name, entry)
+      return entry
+    },
+    putStream: (entry) => {
+      streams.set(entry.name, entry)
+    },
+    place,
+    nextRevision,
+    previousRevision,
+    revisionOf: (id, eventId) => {
+      const key = idKey(id, eventId)
+      const unsaved = ids.get(key.toString('latin1'))
+      if (unsaved !== undefined) return unsaved
+      return database.get(key)?.readUIntLE(0, 6)
+    },
+    putEvent: (id, revision, at, eventId) => {
+      const list = rows.get(id)
+      if (list) list.push({ revision, place: at })
+      else rows.set(id, [{ revision, place: at }])
+      const key = idKey(id, eventId)
+      ids.set(key.toString('latin1'), revision)
+      puts.push({ key: eventKey(id, revision), value: placeRow(at) }, { key, value: revisionRow(revision) })
+    },
+    removeEvent: (id, revision, eventId) => {
+      removed.push(eventKey(id, revision))
+      // The same id can stand in the stream again, later.
+      const key = idKey(id, eventId)
+      if (database.get(key)?.readUIntLE(0, 6) === revision) removed.push(key)
+    },
+    unflushed: () => puts.length + removed.length,
+    flush,
+    close: async () => {
+      flush()
+      await database.close()
+      const file = await openFile(fileOf(folder), 'r+')
+      try {
+        await file.sync()
+        return { indexSize: (await file.stat()).size, indexSum: await sumOf(folder) }
+      } finally {
+        await file.close()
+      }
+    },
+    discard: () => database.close(),
+  }
+}
+
+const zeroId = '00000000-0000-0000-0000-000000000000'
+const revisionIn = (key: Buffer): number => key.readUIntBE(6, 6)
+
+const streamRow = (entry: StreamEntry): Buffer => {
+  const row = Buffer.alloc(11)
+  row.writeUInt32LE(entry.id, 0)
+  row.writeIntLE(entry.last, 4, 6)
+  row[10] = entry.tombstoned ? 1 : 0
+  return row
+}
+
+const placeRow = ({ position, size }: Place): Buffer => {
+  const row = Buffer.allocUnsafe(10)
+  row.writeUIntLE(position, 0, 6)
+  row.writeUInt32LE(size, 6)
+  return row
+}
+
+const revisionRow = (revision: number): Buffer => {
+  const row = Buffer.allocUnsafe(6)
+  row.writeUIntLE(revision, 0, 6)
+  return row
+}

@@ -1,0 +1,57 @@
+import { type Handler, serveGrpc } from './grpc.js'
+import { readGossip, supportedMethods } from './rpc/about.js'
+import { append } from './rpc/append.js'
+import { batchAppend } from './rpc/batch.js'
+import { read } from './rpc/read.js'
+import { remove } from './rpc/remove.js'
+import { openStore, type Store, type StoreOptions } from './store.js'
+
+export type Node = {
+  readonly port: number
+  readonly store: Store
+  /** Rejects when the disk failed: nothing more can be written. */
+  readonly failed: Promise<never>
+  /** Answers what is on its way, ends the reads, and closes the store in order. */
+  readonly close: () => Promise<void>
+}
+
+export type NodeOptions = StoreOptions & {
+  /** 0 (the standard): any that is free. */
+  readonly port?: number
+  readonly host?: string
+}
+
+/**
+ * A node that serves EventStoreDB's protocol from a folder, in this process. Throws `Damaged` and `UnknownVersion` (and has changed
+ * nothing then), and where the port is taken. Whoever calls it sees to it that nobody else has the folder.
+ */
+export const startNode = async ({ port = 0, host = '127.0.0.1', ...options }: NodeOptions): Promise<Node> => {
+  const store = await openStore(options)
+  const now = options.now ?? Date.now
+  const streams = '/event_store.client.streams.Streams'
+  let boundPort = port
+  const methods = new Map<string, Handler>([
+    [`${streams}/Read`, read(store, now)],
+    [`${streams}/Append`, append(store, now)],
+    [`${streams}/BatchAppend`, batchAppend(store, now)],
+    [`${streams}/Delete`, remove(store, now, false)],
+    [`${streams}/Tombstone`, remove(store, now, true)],
+    ['/event_store.client.server_features.ServerFeatures/GetSupportedMethods', supportedMethods()],
+    ['/event_store.client.gossip.Gossip/Read', readGossip(() => ({ host, port: boundPort }), now)],
+  ])
+  const server = await serveGrpc(methods, { host, port, aside: () => false }).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
+  boundPort = server.port
+  return {
+    port: server.port,
+    store,
+    failed: store.failed,
+    close: async () => {
+      // The calls first, so that an append is answered by the stop and not by what comes of it.
+      await server.stop()
+      await store.close()
+    },
+  }
+}

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
+import { expect } from 'chai'
+import { EventStoreFailed, type EventStoreProcess, spawnEventStore } from '../../../src/embedded/eventstore/spawn.js'
+
+describe('the event store as a process', () => {
+  let folder: string
+  const started: EventStoreProcess[] = []
+  const start = async (): Promise<EventStoreProcess> => {
+    const store = await spawnEventStore({ folder })
+    started.push(store)
+    return store
+  }
+  const types = async (url: string): Promise<string[]> => {
+    const client = EventStoreDBClient.connectionString(url)
+    const found: string[] = []
+    for await (const { event } of client.readStream('cart-1')) found.push(event!.type)
+    await client.dispose()
+    return found
+  }
+  const append = async (url: string, type: string): Promise<void> => {
+    const client = EventStoreDBClient.connectionString(url)
+    await client.appendToStream('cart-1', jsonEvent({ type, data: {} }))
+    await client.dispose()
+  }
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tillroll-process-'))
+  })
+  afterEach(async () => {
+    for (const store of started.splice(0)) store.kill()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  it('keeps what was appended over a stop in order', async () => {
+    const first = await start()
+    await append(first.url, 'Opened')
+    await first.stop()
+    expect(await first.exited).to.equal(0)
+    expect(await types((await start()).url)).to.deep.equal(['Opened'])
+  })
+
+  it('keeps what was appended when it is killed', async () => {
+    const first = await start()
+    await append(first.url, 'Opened')
+    first.kill()
+    expect(await first.exited).to.equal(null)
+    const second = await start()
+    expect(await types(second.url)).to.deep.equal(['Opened'])
+    await append(second.url, 'Closed')
+    expect(await types(second.url)).to.deep.equal(['Opened', 'Closed'])
+  })
+
+  it('refuses a folder that another process holds', async () => {
+    await start()
+    const refused = await spawnEventStore({ folder }).catch((error: unknown) => error)
+    expect(refused).to.be.instanceOf(EventStoreFailed)
+    expect((refused as EventStoreFailed).cause).to.equal('Held')
+  })
+
+  it('says when its port is taken', async () => {
+    const { port } = await start()
+    const other = await mkdtemp(join(tmpdir(), 'tillroll-process-'))
+    const refused = await spawnEventStore({ folder: other, port }).catch((error: unknown) => error)
+    await rm(other, { recursive: true, force: true })
+    expect((refused as Error).message).to.contain('EADDRINUSE')
+  })
+})
