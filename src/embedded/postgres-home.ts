@@ -16,6 +16,8 @@ export type Home = { readonly cluster: string; readonly programs: string; readon
 
 export type HomeOptions = {
   readonly log: (line: string) => void
+  /** The folder of PostgreSQL's `bin`, `lib` and `share`. Default: the package's. */
+  readonly programs?: string
   /** `false`: go on as if user namespaces were off. */
   readonly namespaces?: boolean
   /** Where root's cluster goes that no other user could reach under the folder. Default `/var/lib/tillroll`. */
@@ -38,7 +40,7 @@ export const clusterOf = async (folder: string): Promise<string> => join((await 
  * else on a copy outside, which a file in the folder points to from then on. Throws where none of these works.
  */
 export const homeOf = async (folder: string, options: HomeOptions): Promise<Home> => {
-  const programs = join(dirname(packageFile()), '..', 'native')
+  const { programs = join(dirname(packageFile()), '..', 'native') } = options
   const place = await readPointer(folder)
   const cluster = join(place ?? folder, 'cluster')
   if (process.getuid?.() !== 0) return { cluster, programs, runner: ourselves }
@@ -130,8 +132,8 @@ const outside = async (place: string, original: string, user: User, { log }: Hom
 }
 
 const copyPrograms = async (original: string, place: string): Promise<string> => {
-  const { version } = JSON.parse(await readFile(join(original, '../package.json'), 'utf8')) as { version: string }
-  const copy = join(place, `programs-${version}`)
+  const { stdout } = await run(join(original, 'bin/postgres'), ['--version'], { env: environment })
+  const copy = join(place, `programs-${/[\d.]+/.exec(stdout)![0]}`)
   if (await stat(copy).catch(() => undefined)) return copy
   for (const old of await readdir(place)) if (old.startsWith('programs-')) await rm(join(place, old), { recursive: true })
   await cp(original, `${copy}.new`, { recursive: true, verbatimSymlinks: true })

@@ -32,8 +32,10 @@ export type PostgresOptions = {
   readonly folder: string
   /** On 127.0.0.1; left out: any that is free. */
   readonly port?: number
-  /** What the server and the start-up have to say, line by line. */
+  /** What people should know about how it was started. */
   readonly log?: (line: string) => void
+  /** The server's own log, line by line. */
+  readonly onOutput?: (line: string) => void
   /** Settings of the server beyond ours. */
   readonly settings?: Readonly<Record<string, string>>
 } & Omit<HomeOptions, 'log'>
@@ -71,7 +73,7 @@ export const startPostgres = async (options: PostgresOptions): Promise<Postgres>
     const home = await homeOf(folder, { ...options, log })
     const password = await readPassword(folder)
     await initialise(home, password)
-    const server = await startOnFreePort(home, options, log)
+    const server = await startOnFreePort(home, options)
     const exited = server.exited.finally(() => lock.release())
     const stop = async () => {
       await server.stop()
@@ -126,11 +128,11 @@ class NotStarted extends Error {
   override readonly name = 'NotStarted'
 }
 
-const startOnFreePort = async (home: Home, { port, settings: extra }: PostgresOptions, log: (line: string) => void) => {
+const startOnFreePort = async (home: Home, { port, settings: extra, onOutput }: PostgresOptions): Promise<Server> => {
   // Somebody else can take a free port before the server does. A fixed one, or the memory of a server that was killed, may take a moment to come free.
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startServer(home, port ?? (await freePort()), { ...settings, ...extra }, log)
+      return await startServer(home, port ?? (await freePort()), { ...settings, ...extra }, onOutput)
     } catch (error) {
       const passing = error instanceof NotStarted && /could not bind|shared memory block .* still in use/.test(error.message)
       if (!passing || attempt === 50) throw error
@@ -161,7 +163,7 @@ const startServer = (
   { cluster, programs, runner: { prefix, ...ids } }: Home,
   port: number,
   values: Record<string, string>,
-  log: (line: string) => void,
+  onOutput: (line: string) => void = () => undefined,
 ): Promise<Server> => {
   const command = [...prefix, join(programs, 'bin/postgres'), '-D', cluster, '-p', `${port}`]
   for (const [name, value] of Object.entries(values)) command.push('-c', `${name}=${value}`)
@@ -182,7 +184,7 @@ const startServer = (
   return new Promise((resolve, reject) => {
     const words: string[] = []
     createInterface({ input: child.stderr }).on('line', (line) => {
-      log(line)
+      onOutput(line)
       words.push(line)
       if (words.length > 20) words.shift()
       if (line.includes('ready to accept connections')) resolve(server)

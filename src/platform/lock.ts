@@ -8,6 +8,11 @@ import { platform } from 'node:process'
 /** Another process holds the folder; the message says which, as far as it is known. */
 export class Held extends Error {
   override readonly name = 'Held'
+  readonly pid: number | undefined
+  constructor(folder: string, pid?: number) {
+    super(`${folder} is in use by another process${pid === undefined ? '' : ` (pid ${pid})`}`)
+    this.pid = pid
+  }
 }
 
 export type Lock = { readonly release: () => Promise<void> }
@@ -22,6 +27,22 @@ export const holdLock = async (folder: string): Promise<Lock> => {
   return platform === 'darwin' ? holdFile(folder) : holdSocket(folder)
 }
 
+/** Who holds the folder, as far as it is known; `undefined`: nobody. On macOS asking means holding it for a moment. */
+export const holderOf = async (folder: string): Promise<{ readonly pid?: number } | undefined> => {
+  if (!(await stat(folder).catch(() => undefined))) return undefined
+  if (platform !== 'darwin') {
+    const holder = await whoHolds(await socketAddress(folder))
+    return holder === 'gone' ? undefined : holder
+  }
+  try {
+    await (await holdFile(folder)).release()
+    return undefined
+  } catch (error) {
+    if (error instanceof Held) return error.pid === undefined ? {} : { pid: error.pid }
+    throw error
+  }
+}
+
 // An abstract socket (Linux) or a named pipe (Windows) lives exactly as long as its owner, and binding to it is atomic.
 const holdSocket = async (folder: string): Promise<Lock> => {
   const address = await socketAddress(folder)
@@ -30,9 +51,9 @@ const holdSocket = async (folder: string): Promise<Lock> => {
     const server = await bind(address)
     if (server) return { release: () => new Promise((resolve) => server.close(() => resolve())) }
     const holder = await whoHolds(address)
-    if (holder !== 'gone') throw held(folder, holder.pid)
+    if (holder !== 'gone') throw new Held(folder, holder.pid)
   }
-  throw held(folder)
+  throw new Held(folder)
 }
 
 const socketAddress = async (folder: string): Promise<string> => {
@@ -63,7 +84,9 @@ const whoHolds = (address: string): Promise<{ pid?: number } | 'gone'> =>
     socket.on('data', (data) => {
       answer += data
     })
-    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED' ? 'gone' : {}))
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? 'gone' : {}),
+    )
     socket.on('close', () => resolve(/^\d+$/.test(answer) ? { pid: Number(answer) } : {}))
   })
 
@@ -76,12 +99,9 @@ const holdFile = async (folder: string): Promise<Lock> => {
   const file = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EAGAIN' && error.code !== 'EWOULDBLOCK') throw error
     const pid = Number(await readFile(path, 'utf8'))
-    throw held(folder, pid > 0 ? pid : undefined)
+    throw new Held(folder, pid > 0 ? pid : undefined)
   })
   await file.truncate(0)
   await file.write(`${process.pid}`, 0)
   return { release: () => file.close() }
 }
-
-const held = (folder: string, pid?: number): Held =>
-  new Held(`${folder} is in use by another process${pid === undefined ? '' : ` (pid ${pid})`}`)

@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Config } from './config.js'
-import { writeWhole } from './files.js'
+import { writeNew } from './files.js'
 
 export type Secrets = {
   /** The first signs tokens, all are accepted. */
@@ -21,12 +21,13 @@ const stored = z.object({ jwtSecrets: z.array(z.string().min(32)).min(1), emailK
 
 /**
  * From the environment, else from `secrets.json` in the data folder, which is made where one is missing: mode 600, whole and on disk
- * before the first use. Throws `SecretsError`. The caller holds the folder's lock, or the file is there.
+ * before the first use; all processes of the folder have the same. Throws `SecretsError`.
  */
 export const readSecrets = async ({ data, jwtSecrets, emailKey }: Config): Promise<Secrets> => {
   if (jwtSecrets && emailKey) return { jwtSecrets, emailKey }
   const path = join(data, 'secrets.json')
-  const kept = (await readStored(path)) ?? (await make(data, path))
+  const kept = (await readStored(path)) ?? (await make(data, path)) ?? (await readStored(path))
+  if (!kept) throw new SecretsError(`${path} went away while it was read`)
   return { jwtSecrets: jwtSecrets ?? kept.jwtSecrets, emailKey: emailKey ?? kept.emailKey }
 }
 
@@ -54,6 +55,5 @@ const make = async (data: string, path: string) => {
   const secret = () => randomBytes(32).toString('base64url')
   const made = { jwtSecrets: [secret()], emailKey: secret() }
   await mkdir(data, { recursive: true })
-  await writeWhole(path, `${JSON.stringify(made, null, 2)}\n`, 0o600)
-  return made
+  return (await writeNew(path, `${JSON.stringify(made, null, 2)}\n`, 0o600)) ? made : undefined
 }

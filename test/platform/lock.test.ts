@@ -4,7 +4,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { Held, holdLock } from '../../src/platform/lock.js'
+import { Held, holderOf, holdLock } from '../../src/platform/lock.js'
 
 const holder = new URL('./lock-holder.ts', import.meta.url)
 
@@ -71,6 +71,15 @@ describe('holdLock', () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     await (await holdLock(folder)).release()
+  })
+
+  it('tells who holds it without taking it', async () => {
+    expect(await holderOf(join(folder, 'missing'))).to.equal(undefined)
+    expect(await holderOf(folder)).to.equal(undefined)
+    const lock = await holdLock(folder)
+    expect(await holderOf(folder)).to.deep.equal({ pid: process.pid })
+    await lock.release()
+    expect(await holderOf(folder)).to.equal(undefined)
   })
 
   it('stays with a process that is stopped', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -25,6 +25,12 @@ describe('secrets', () => {
     const second = await read()
     expect(second.emailKey).to.not.equal(first.emailKey)
     expect(second.jwtSecrets).to.not.deep.equal(first.jwtSecrets)
+  })
+
+  it('are the same for all who make them at once', async () => {
+    const all = await Promise.all(Array.from({ length: 8 }, () => read()))
+    for (const one of all) expect(one).to.deep.equal(all[0])
+    expect(await readdir(data)).to.deep.equal(['secrets.json'])
   })
 
   it('come from the environment where it has them, each by itself', async () => {

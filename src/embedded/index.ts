@@ -1,0 +1,100 @@
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../platform/config.js'
+import { holdLock } from '../platform/lock.js'
+import type { Log } from '../platform/log.js'
+import { EventStoreFailed, spawnEventStore } from './eventstore/spawn.js'
+import { readInstance, runningInstance, writeInstance } from './instance.js'
+import { startPostgres } from './postgres.js'
+import { type Supervised, supervise } from './supervise.js'
+
+export type Parts = {
+  readonly eventstoreUrl: string
+  readonly databaseUrl: string
+  /** Stops what was started, the clients of which must be done. */
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Serves what the environment names no address for: starts the event store and Postgres in the data folder, and holds that. Throws
+ * `Held` where another process holds it. With both named there is nothing to start, and nothing is held.
+ */
+export const startEmbedded = async (config: Config, log: Log): Promise<Parts> => {
+  const { data, eventstoreUrl, databaseUrl } = config
+  if (eventstoreUrl && databaseUrl) return { eventstoreUrl, databaseUrl, stop: async () => undefined }
+  const lock = await holdLock(data)
+  const last = (await readInstance(data))?.ports ?? {}
+  const started = await Promise.allSettled([
+    eventstoreUrl ? undefined : startEventStore(data, log, await stillFree(last.eventstore)),
+    databaseUrl ? undefined : startDatabase(data, log, await stillFree(last.postgres)),
+  ])
+  const [eventstore, postgres] = started.map((one) => (one.status === 'fulfilled' ? one.value : undefined))
+  const stop = async () => {
+    await Promise.all([eventstore?.stop(), postgres?.stop()])
+    await lock.release()
+  }
+  try {
+    for (const one of started) if (one.status === 'rejected') throw one.reason
+    const urls = { eventstoreUrl: eventstoreUrl ?? eventstore!.url, databaseUrl: databaseUrl ?? postgres!.url }
+    await writeInstance(data, { pid: process.pid, ...urls, ports: { eventstore: eventstore?.port, postgres: postgres?.port } })
+    return { ...urls, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The parts of the instance that runs on the data folder, which go on without us; `undefined`: none runs. What the environment names comes first. */
+export const joinEmbedded = async ({ data, eventstoreUrl, databaseUrl }: Config): Promise<Parts | undefined> => {
+  if (eventstoreUrl && databaseUrl) return undefined
+  const instance = await runningInstance(data)
+  if (!instance) return undefined
+  return {
+    eventstoreUrl: eventstoreUrl ?? instance.eventstoreUrl,
+    databaseUrl: databaseUrl ?? instance.databaseUrl,
+    stop: async () => undefined,
+  }
+}
+
+const startEventStore = (data: string, log: Log, port?: number): Promise<Supervised> => {
+  const folder = join(data, 'eventstore')
+  const onProgress = (done: number, total: number) =>
+    log.info({ part: 'event store', done, total }, `event store makes its index anew: ${Math.floor((100 * done) / total)} %`)
+  return supervise(
+    'event store',
+    (at) => withoutPredecessor(() => spawnEventStore({ folder, ...(at && { port: at }), onProgress })),
+    log,
+    port,
+  )
+}
+
+// One whose parent was killed ends by itself, and may still be at it.
+const withoutPredecessor = async <T>(start: () => Promise<T>): Promise<T> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start()
+    } catch (error) {
+      if (!(error instanceof EventStoreFailed) || error.cause !== 'Held' || attempt === 50) throw error
+      await sleep(200)
+    }
+  }
+}
+
+const startDatabase = (data: string, log: Log, port?: number): Promise<Supervised> => {
+  const part = { part: 'Postgres' }
+  const telling = { log: (line: string) => log.info(part, `Postgres ${line}`), onOutput: (line: string) => log.debug(part, line) }
+  return supervise(
+    'Postgres',
+    (at) => startPostgres({ folder: join(data, 'postgres'), ...(at && { port: at }), ...telling }),
+    log,
+    port,
+  )
+}
+
+const stillFree = (port: number | undefined): Promise<number | undefined> =>
+  new Promise((resolve) => {
+    if (port === undefined) return resolve(undefined)
+    const server = createServer().once('error', () => resolve(undefined))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)))
+  })

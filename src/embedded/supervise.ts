@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../platform/log.js'
+
+/** A child process that serves others at an address. */
+export type Part = {
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  readonly exited: Promise<unknown>
+  readonly stop: () => Promise<void>
+}
+
+export type Supervised = {
+  readonly url: string
+  readonly port: number
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Starts a part, and starts it again at the same address whenever it ends by itself, so that its clients need only reconnect. Throws
+ * where the first start fails; later ones are tried for as long as it takes.
+ */
+export const supervise = async (
+  name: string,
+  start: (port?: number) => Promise<Part>,
+  log: Log,
+  port?: number,
+): Promise<Supervised> => {
+  const began = performance.now()
+  let part = await start(port)
+  const { url } = part
+  const address = new URL(url).host
+  log.info({ part: name, address, pid: part.pid, ms: Math.round(performance.now() - began) }, `${name} is up at ${address}`)
+  const ending = new AbortController()
+
+  const again = async (): Promise<Part | undefined> => {
+    for (let pause = 100; !ending.signal.aborted; pause = Math.min(2 * pause, 5_000)) {
+      try {
+        return await start(part.port)
+      } catch (error) {
+        log.error({ part: name, err: error }, `${name} could not be started again`)
+        await sleep(pause, undefined, { signal: ending.signal }).catch(() => undefined)
+      }
+    }
+    return undefined
+  }
+
+  const watch = async (): Promise<void> => {
+    while (!ending.signal.aborted) {
+      const how = await part.exited
+      if (ending.signal.aborted) return
+      log.error({ part: name, how }, `${name} ended unexpectedly and is started again`)
+      const next = await again()
+      if (!next) return
+      part = next
+      // It may have been told to end while it started.
+      if (ending.signal.aborted) await part.stop()
+      else log.info({ part: name, address, pid: part.pid }, `${name} is up again at ${address}`)
+    }
+  }
+  const watching = watch()
+
+  const stop = async () => {
+    ending.abort()
+    await part.stop()
+    await watching
+  }
+  return { url, port: part.port, stop }
+}
