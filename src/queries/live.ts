@@ -49,7 +49,8 @@ export const createRead = (knex: Knex): Read => {
   }
 
   return async <Row extends object>(...[definitions, build]: Parameters<Read>) => {
-    let use = known ?? (await learn())
+    // What was not ready when it was learnt may be by now.
+    let use = known && definitions.every((each) => isReady(known!.generations, each)) ? known : await learn()
     for (let attempt = 0; attempt < 10; attempt++) {
       const tables = Object.fromEntries(
         definitions.map((definition) => [definition.name, liveTable(use.generations, definition)]),
@@ -80,6 +81,9 @@ const attempted = <Rows>(query: Knex.QueryBuilder): Promise<Rows | undefined> =>
 const answer = <Rows extends readonly Marks[]>(rows: Rows) => ({ rows, position: BigInt(rows[0]!.c_position ?? -1) })
 
 const liveOf = (generations: Generations, { name }: Pick<AnyProjection, 'name'>): Fed['live'] => generations[name]?.live ?? null
+
+const isReady = (generations: Generations, definition: Pick<AnyProjection, 'name' | 'version'>): boolean =>
+  liveOf(generations, definition)?.version === definition.version
 
 const liveTable = (generations: Generations, definition: Pick<AnyProjection, 'name' | 'version'>): string => {
   const live = liveOf(generations, definition)
