@@ -1,0 +1,140 @@
+import type { Logger } from 'pino'
+import { sleep } from '../eventstore/backoff.js'
+import type { Feed } from '../eventstore/feed.js'
+import type { Store } from '../eventstore/store.js'
+import type { Database } from '../platform/database.js'
+import { type Bridge, createBridge } from './bridge.js'
+import type { BridgeStatus } from './gauge.js'
+import { createGenerations, type Generation, type Generations } from './generations.js'
+import { BridgeStopped, type Sink } from './sink.js'
+import { createTopicSink } from './topic.js'
+
+/** Where topics are: in Kafka, or in Postgres. */
+export type Sinks = {
+  readonly kind: Sink['kind']
+  /** Makes the topic where it must be made, or finds it, and answers how many partitions it has. Throws `BridgeStopped`. */
+  readonly prepare: (topic: string) => Promise<number>
+  readonly sink: (topic: string, lease: { readonly name: string; readonly ttl: number }) => Sink
+  readonly close: () => Promise<void>
+}
+
+export const postgresSinks = (database: Database, partitions: number): Sinks => {
+  const generations = createGenerations(database, 'postgres')
+  return {
+    kind: 'postgres',
+    prepare: async (topic) => (await generations.find(topic))?.partitions ?? partitions,
+    sink: (topic, lease) => createTopicSink({ database, generations, topic, lease }),
+    close: async () => undefined,
+  }
+}
+
+export const firstTopic = 'orders'
+
+/** One writer for each topic, in Kafka or in Postgres. */
+export const leaseOf = (sink: Sink['kind'], topic: string): string => `bridge:${sink}:${topic}`
+
+export type BridgeServiceOptions = {
+  readonly database: Database
+  readonly feed: Pick<Feed, 'follow' | 'head'>
+  readonly store: Pick<Store, 'eventAt'>
+  readonly storeId: string
+  readonly sinks: Sinks
+  readonly holder: string
+  readonly leaseTtl: number
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Milliseconds between two looks at which generations are live, and between two reports. Default 1,000. */
+  readonly lookEvery?: number
+}
+
+export type BridgeService = {
+  /** Resolves when the signal aborts. A bridge that has stopped stays so, visibly, until the process is started anew. */
+  readonly run: (signal: AbortSignal) => Promise<void>
+  /** One for each generation that this process writes, or stands by for. */
+  readonly status: () => readonly BridgeStatus[]
+  /** Whether none has stopped or fails. */
+  readonly healthy: () => boolean
+}
+
+type Running = { readonly bridge: Bridge; readonly stop: AbortController; readonly ended: Promise<void> }
+
+/** A bridge for each live generation of the topic; the first one, `orders`, begins by itself. */
+export const createBridgeService = (options: BridgeServiceOptions): BridgeService => {
+  const { database, sinks, lookEvery = 1_000, log } = options
+  const generations = createGenerations(database, sinks.kind)
+  const running = new Map<string, Running>()
+
+  const start = async ({ name, partitions, liveFrom }: Generation): Promise<void> => {
+    await checkPartitions(sinks, name, partitions)
+    const lease = { database, name: leaseOf(sinks.kind, name), holder: options.holder, ttl: options.leaseTtl }
+    const sink = sinks.sink(name, lease)
+    const bridge = createBridge({ ...options, sink, lease, ...(liveFrom !== undefined && { replayedUpTo: liveFrom }) })
+    const stop = new AbortController()
+    // A bridge that has stopped says so in its status, and has written it to the log.
+    const ended = bridge.run(stop.signal).catch((error: unknown) => {
+      if (!(error instanceof BridgeStopped)) log.error({ topic: name, error }, 'the bridge has ended')
+    })
+    running.set(name, { bridge, stop, ended })
+  }
+
+  const end = async (name: string): Promise<void> => {
+    const one = running.get(name)
+    one?.stop.abort()
+    await one?.ended
+    running.delete(name)
+  }
+
+  const look = async (): Promise<void> => {
+    const all = await generations.list()
+    if (all.length === 0) await generations.begin(firstTopic, await sinks.prepare(firstTopic))
+    const live = (all.length === 0 ? await generations.list() : all).filter(({ state }) => state === 'live')
+    for (const generation of live) if (!running.has(generation.name)) await start(generation)
+    for (const name of running.keys()) if (!live.some((generation) => generation.name === name)) await end(name)
+    for (const [name, { bridge }] of running) await report(generations, name, options.holder, bridge.status())
+  }
+
+  let failure: string | undefined
+  const run: BridgeService['run'] = async (signal) => {
+    while (!signal.aborted) {
+      try {
+        await look()
+        failure = undefined
+      } catch (error) {
+        // Postgres or the broker is away, or the topic isn't there: the next look may find it.
+        failure = error instanceof Error ? error.message : String(error)
+        log.warn({ error: failure }, 'the bridge could not look for its topics; looking again')
+      }
+      await sleep(lookEvery, signal)
+    }
+    await Promise.all([...running.keys()].map(end))
+  }
+
+  const status = () => [...running.values()].map(({ bridge }) => bridge.status())
+  return {
+    run,
+    status,
+    healthy: () => !failure && status().every(({ state }) => state !== 'stopped' && state !== 'failing'),
+  }
+}
+
+const checkPartitions = async (sinks: Sinks, topic: string, partitions: number): Promise<void> => {
+  const found = await sinks.prepare(topic)
+  if (found === partitions) return
+  throw new BridgeStopped(
+    `the topic ${topic} has ${found} partitions and began with ${partitions}: the records of an order would go on in another one. ` +
+      `Publish the history anew, into a new generation: tillroll bridge replay --to ${topic}.v2 --live`,
+  )
+}
+
+/** For whoever asks from another process; only the writer speaks. */
+const report = async (generations: Generations, name: string, holder: string, status: BridgeStatus): Promise<void> => {
+  if (status.state === 'standby') return
+  await generations.report(name, {
+    state: status.state,
+    holder,
+    position: status.position ? `${status.position.commit}` : null,
+    head: status.head ? `${status.head.commit}` : null,
+    lagMs: status.lagMs === undefined ? null : Math.round(status.lagMs),
+    records: status.records,
+    lastError: status.lastError ?? null,
+  })
+}

@@ -1,0 +1,85 @@
+import { once } from 'node:events'
+import pg from 'pg'
+import { sleep } from '../eventstore/backoff.js'
+import type { Database } from '../platform/database.js'
+import { channel } from './topic.js'
+
+/** Tells everybody who waits that a topic has something new, over one connection for all of them, which is there while somebody waits. */
+export const createWatch = ({ url }: Pick<Database, 'url'>) => {
+  let told = 0
+  let watchers = 0
+  let running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
+  const waiting = new Set<() => void>()
+
+  const tell = (): void => {
+    told++
+    for (const wake of waiting) wake()
+  }
+
+  const listen = async (signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: 'tillroll topic' })
+      client.on('notification', tell)
+      const lost = once(client, 'end', { signal })
+      try {
+        await client.connect()
+        await client.query(`listen ${channel}`)
+        tell()
+        await lost
+      } catch {
+        // Given up, or not to be had: in both cases the lines below are what is left to do.
+        await Promise.allSettled([client.end(), ...(signal.aborted ? [lost] : [])])
+      }
+      // While there is no connection, whoever waits looks every second.
+      tell()
+      await sleep(1_000, signal)
+    }
+  }
+
+  const stop = async (): Promise<void> => {
+    const { stop, ended } = running ?? {}
+    running = undefined
+    stop?.abort()
+    await ended
+  }
+
+  /** Whether something was told since the count was `seen`; false after `most` milliseconds, or when the signal aborts. */
+  const changed = (seen: number, most: number, signal: AbortSignal): Promise<boolean> =>
+    new Promise((resolve) => {
+      const done = (news: boolean) => {
+        waiting.delete(wake)
+        clearTimeout(timer)
+        signal.removeEventListener('abort', over)
+        resolve(news)
+      }
+      const wake = () => done(true)
+      const over = () => done(false)
+      const timer = setTimeout(over, most)
+      waiting.add(wake)
+      signal.addEventListener('abort', over, { once: true })
+      if (signal.aborted) over()
+      else if (told !== seen) wake()
+    })
+
+  return {
+    begin: () => {
+      watchers++
+      if (!running) {
+        const stop = new AbortController()
+        running = { stop, ended: listen(stop.signal) }
+      }
+      let over = false
+      return {
+        count: () => told,
+        changed,
+        end: (): void => {
+          if (over) return
+          over = true
+          watchers--
+          if (watchers === 0) void stop()
+        },
+      }
+    },
+    close: stop,
+  }
+}

@@ -1,0 +1,82 @@
+import { type Position, positionOf, type RecordedEvent } from '../eventstore/store.js'
+import { messageOf, type PublicRecord } from './message.js'
+import { inRuns, type Progress, type Session } from './sink.js'
+
+export type WriterOptions = {
+  readonly storeId: string
+  readonly batchBytes: number
+  readonly idleProgress?: number
+  readonly replayedUpTo?: bigint
+  readonly skips?: (event: RecordedEvent) => boolean
+  /** So many records were written, in one batch. */
+  readonly wrote: (records: number) => void
+  readonly handled: (at: Position) => void
+}
+
+/** Writes what is to be published at once; that there was nothing is written only now and then. */
+export const createWriter = (session: Session, options: WriterOptions) => {
+  const { storeId, batchBytes, idleProgress = 1_000, replayedUpTo, skips, wrote, handled } = options
+  let unwritten: Progress | undefined
+  let busy: Promise<unknown> = Promise.resolve()
+
+  const write = async (records: readonly PublicRecord[], progress: Progress): Promise<void> => {
+    await session.write(records, progress)
+    unwritten = undefined
+    wrote(records.length)
+  }
+
+  const batch = async (events: readonly RecordedEvent[]): Promise<void> => {
+    const byPosition = new Map<bigint, RecordedEvent>()
+    const records: PublicRecord[] = []
+    for (const event of events) {
+      if (skips?.(event)) continue
+      const record = messageOf(event, storeId, { replayed: replayedUpTo !== undefined && event.position <= replayedUpTo })
+      if (!record) continue
+      records.push(record)
+      byPosition.set(record.position, event)
+    }
+    const end = progressAt(storeId, events.at(-1)!)
+    const runs = inRuns(records, batchBytes)
+    for (const [i, run] of runs.entries()) {
+      await write(run, i === runs.length - 1 ? end : progressAt(storeId, byPosition.get(run.at(-1)!.position)!))
+    }
+    if (runs.length === 0) unwritten = end
+    handled(end.at)
+  }
+
+  /** One after another: a session has one batch in flight. */
+  const alone = (work: () => Promise<void>): Promise<void> => {
+    const next = busy.then(work)
+    busy = next
+    return next
+  }
+  const flush = () => alone(async () => unwritten && write([], unwritten))
+
+  /** Follows, and writes an idle progress beside it; what either throws ends both. */
+  const following = async (signal: AbortSignal, follow: (ended: AbortSignal) => Promise<void>): Promise<void> => {
+    const over = new AbortController()
+    let failure: { readonly error: unknown } | undefined
+    const idle = setInterval(() => {
+      flush().catch((error: unknown) => {
+        failure ??= { error }
+        over.abort()
+      })
+    }, idleProgress)
+    try {
+      await follow(AbortSignal.any([signal, over.signal]))
+      clearInterval(idle)
+      if (!failure && !signal.aborted) await flush()
+    } finally {
+      clearInterval(idle)
+      await busy.catch(() => undefined)
+    }
+    if (failure) throw failure.error
+  }
+
+  return { handle: (events: readonly RecordedEvent[]) => alone(() => batch(events)), following }
+}
+
+const progressAt = (storeId: string, event: RecordedEvent): Progress => ({
+  storeId,
+  at: { ...positionOf(event)!, eventId: event.id },
+})
