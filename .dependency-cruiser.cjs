@@ -13,7 +13,7 @@ const layers = {
   embedded: ['platform', 'packages'],
 }
 
-const packages = 'node_modules|^(node:)?[a-z_]+$'
+const packages = 'node_modules|^(node:)?[a-z0-9_/]+$'
 const rules = Object.entries(layers).map(([layer, may]) => ({
   name: `layer-${layer}`,
   comment: `src/${layer} may import only ${[layer, ...may].join(', ')}`,
@@ -31,7 +31,7 @@ module.exports = {
       name: 'known-folder',
       comment: 'A new folder of src/ needs its row in the layer table',
       severity: 'error',
-      from: { path: `^src/(?!(${Object.keys(layers).join('|')}|cli)/|main\\.ts$)` },
+      from: { path: `^src/(?!(${Object.keys(layers).join('|')}|cli)/|(main|connect)\\.ts$)` },
       to: {},
     },
     {

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command, Option } from 'commander'
+import { identityStream } from '../eventstore/identity.js'
+import { type App, type Role, startApp } from '../main.js'
+import { readConfig } from '../platform/config.js'
+import { Held } from '../platform/lock.js'
+import { createLog, type Log } from '../platform/log.js'
+import { NotReady } from '../queries/live.js'
+import { fillDemo } from './demo.js'
+import { untilSignalled } from './instance.js'
+
+const roles: readonly Role[] = ['all', 'api', 'projections', 'bridge']
+
+export const serveCommand = (): Command =>
+  new Command('serve')
+    .description('run the shop, or one role of it beside an instance that runs on the data folder')
+    .addOption(new Option('--role <role>', 'what this process does').choices(roles).default('all'))
+    .option('--demo', 'fill an empty shop with some weeks of business, to look at')
+    .action(serve)
+
+const serve = async ({ role, demo }: { role: Role; demo?: true }): Promise<void> => {
+  const config = readConfig()
+  const log = createLog(config.logLevel)
+  const { signal } = untilSignalled()
+  const app = await startApp(config, { role, log }).catch((error: unknown) => {
+    if (!(error instanceof Held)) throw error
+    const ways = 'stop that, choose another folder with TILLROLL_DATA, or join it with --role api, projections or bridge'
+    throw new Error(`${error.message}: ${ways}`, { cause: error })
+  })
+  const failure = await runUntil(signal, app, async () => {
+    if (demo) await fill(app, log)
+    if (app.address) await hintAtStaff(app, log, signal)
+  })
+  log.info(failure ? 'stopping, for a part has failed' : 'stopping: a second signal would not wait for the requests under way')
+  await app.stop()
+  log.info('stopped')
+  if (failure) throw failure.error
+}
+
+/** Until a signal comes or something fails, the preparations included. */
+const runUntil = (
+  signal: AbortSignal,
+  app: App,
+  prepare: () => Promise<void>,
+): Promise<{ readonly error: unknown } | undefined> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
+    void app.failed.then((error) => resolve({ error }))
+    prepare().catch((error: unknown) => resolve({ error }))
+  })
+
+const fill = async ({ connections: { store, secrets }, config }: App, log: Log): Promise<void> => {
+  const isEmpty = (await store.last())?.streamId === identityStream
+  const summary = await fillDemo(store, { ...config, ...secrets }, isEmpty)
+  log.info({ ...summary }, summary ? 'the shop is filled for the demo' : 'the shop is not empty: no demo was put into it')
+}
+
+/** Nobody could add a product otherwise, and nobody would know why. */
+const hintAtStaff = async ({ queries }: App, log: Log, signal: AbortSignal): Promise<void> => {
+  for (const began = performance.now(); performance.now() - began < 5_000 && !signal.aborted; await sleep(100)) {
+    // On a first run the read models are not there yet.
+    const answer = await queries.staffExists().catch(unlessNotReady)
+    if (answer?.value) return
+    if (answer) return log.info('nobody is staff yet: register, then run: npx tillroll users grant <e-mail> staff')
+  }
+}
+
+const unlessNotReady = (error: unknown): undefined => {
+  if (!(error instanceof NotReady)) throw error
+}
