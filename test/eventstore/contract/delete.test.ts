@@ -1,0 +1,185 @@
+import { expect } from 'chai'
+import { collect, event, events, failure, listen, newStream, revisions, subject } from './store.js'
+
+describe('delete', () => {
+  const { client } = subject()
+  const stored = async (count = 3): Promise<string> => {
+    const stream = newStream()
+    await client().appendToStream(stream, events(count))
+    return stream
+  }
+  const readFailure = async (stream: string) => (await failure(collect(client().readStream(stream)))).type
+  const metadata = async (stream: string) => (await collect(client().readStream(`$$${stream}`))).map((one) => one.event!)
+
+  it('makes a stream not found, and keeps its events in $all', async () => {
+    const stream = await stored()
+    const { position } = await client().deleteStream(stream, { expectedRevision: 2n })
+    expect(await readFailure(stream)).to.equal('stream-not-found')
+    const all = await collect(client().readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 500 }))
+    const kept = all.filter((one) => one.event!.streamId === stream)
+    expect(kept).to.have.length(3)
+    const [written] = await metadata(stream)
+    expect(written!.position).to.deep.equal(position)
+  })
+
+  it('writes a $tb of all, in place of the metadata that was there', async () => {
+    const stream = await stored()
+    await client().setStreamMetadata(stream, { maxCount: 5, kind: 'x' })
+    await client().deleteStream(stream)
+    const [last] = await metadata(stream)
+    expect(last!.type).to.equal('$metadata')
+    expect(Object.keys(last!.data as object)).to.deep.equal(['$tb'])
+    expect(Number((last!.data as { $tb: number }).$tb)).to.equal(2 ** 63)
+  })
+
+  it('lets an append go on after the last revision, and keeps other metadata', async () => {
+    const stream = await stored()
+    await client().deleteStream(stream)
+    const result = await client().appendToStream(stream, events(2), { expectedRevision: 'no_stream' })
+    expect(result.nextExpectedRevision).to.equal(4n)
+    expect(revisions(await collect(client().readStream(stream)))).to.deep.equal([3, 4])
+    expect((await client().getStreamMetadata(stream)).metadata).to.deep.equal({ truncateBefore: 3 })
+  })
+
+  it('keeps the other keys when a stream lives again', async () => {
+    const stream = await stored()
+    await client().deleteStream(stream)
+    const { jsonEvent } = await import('@eventstore/db-client')
+    const raw = `{"kind":"x","$tb":9223372036854775807,"n":{"$tb":1}}`
+    const { binaryEvent } = await import('@eventstore/db-client')
+    await client().appendToStream(`$$${stream}`, binaryEvent({ type: '$metadata', data: Buffer.from(raw) }))
+    expect(await readFailure(stream)).to.equal('stream-not-found')
+    await client().appendToStream(stream, jsonEvent({ type: 'Again', data: {} }))
+    const { metadata: now } = await client().getStreamMetadata(stream)
+    expect(now).to.deep.equal({ kind: 'x', truncateBefore: 3, n: { $tb: 1 } })
+  })
+
+  for (const expectedRevision of ['any', 2n] as const) {
+    it(`lets an append expect ${expectedRevision} of a deleted stream`, async () => {
+      const stream = await stored()
+      await client().deleteStream(stream)
+      await client().appendToStream(stream, event(), { expectedRevision })
+      expect(revisions(await collect(client().readStream(stream)))).to.deep.equal([3])
+    })
+  }
+
+  it('says of a deleted stream that it does not exist', async () => {
+    const stream = await stored()
+    await client().deleteStream(stream)
+    const error = await failure(client().appendToStream(stream, event(), { expectedRevision: 'stream_exists' }))
+    expect(error.type).to.equal('stream-deleted')
+  })
+
+  it('deletes a stream of metadata alone', async () => {
+    const stream = newStream()
+    await client().setStreamMetadata(stream, { kind: 'x' })
+    await client().deleteStream(stream)
+    const [last] = await metadata(stream)
+    expect(Object.keys(last!.data as object)).to.deep.equal(['$tb'])
+  })
+
+  it('refuses a wrong revision', async () => {
+    const stream = await stored()
+    for (const expectedRevision of [0n, 7n, 'no_stream'] as const) {
+      const error = await failure(client().deleteStream(stream, { expectedRevision }))
+      const expectedVersion = expectedRevision === 'no_stream' ? -1n : expectedRevision
+      expect(error).to.include({ type: 'wrong-expected-version', expectedVersion, actualVersion: 2n, streamName: stream })
+    }
+    expect(revisions(await collect(client().readStream(stream)))).to.have.length(3)
+  })
+
+  it('refuses a stream that has neither events nor metadata', async () => {
+    for (const expectedRevision of ['any', 'no_stream', 0n] as const) {
+      const error = await failure(client().deleteStream(newStream(), { expectedRevision }))
+      expect(error.type, `${expectedRevision}`).to.equal('wrong-expected-version')
+    }
+  })
+})
+
+describe('tombstone', () => {
+  const { client } = subject()
+  const stored = async (): Promise<string> => {
+    const stream = newStream()
+    await client().appendToStream(stream, events(2))
+    return stream
+  }
+
+  it('ends a stream for good', async () => {
+    const stream = await stored()
+    const { position } = await client().tombstoneStream(stream, { expectedRevision: 1n })
+    const all = await collect(client().readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 100 }))
+    const last = all.find((one) => one.event!.streamId === stream)!.event!
+    expect(last).to.deep.include({ type: '$streamDeleted', revision: 2n ** 63n - 1n, position })
+    for (const work of [
+      () => collect(client().readStream(stream)),
+      () => collect(client().readStream(stream, { direction: 'backwards', fromRevision: 'end' })),
+      () => client().appendToStream(stream, event()),
+      () => client().appendToStream(stream, event(), { expectedRevision: 'no_stream' }),
+      () => client().appendToStream(stream, event(), { expectedRevision: 1n }),
+      () => client().deleteStream(stream),
+      () => client().tombstoneStream(stream),
+    ]) {
+      const error = await failure(work())
+      expect(error.type).to.equal('stream-deleted')
+      expect(error.streamName).to.equal(stream)
+    }
+  })
+
+  it('takes the metadata stream with it', async () => {
+    const stream = await stored()
+    await client().setStreamMetadata(stream, { kind: 'x' })
+    await client().tombstoneStream(stream)
+    expect((await failure(client().getStreamMetadata(stream))).type).to.equal('stream-deleted')
+    expect((await failure(client().setStreamMetadata(stream, {}))).type).to.equal('stream-deleted')
+  })
+
+  for (const expectedRevision of ['any', 'no_stream'] as const) {
+    it(`is possible on a stream that never was, ${expectedRevision}`, async () => {
+      const stream = newStream()
+      await client().tombstoneStream(stream, { expectedRevision })
+      expect((await failure(collect(client().readStream(stream)))).type).to.equal('stream-deleted')
+    })
+  }
+
+  it('refuses a wrong revision', async () => {
+    const stream = await stored()
+    for (const expectedRevision of ['no_stream', 0n, 5n] as const) {
+      expect((await failure(client().tombstoneStream(stream, { expectedRevision }))).type).to.equal('wrong-expected-version')
+    }
+    const missing = await failure(client().tombstoneStream(newStream(), { expectedRevision: 0n }))
+    expect(missing.type).to.equal('wrong-expected-version')
+    expect(revisions(await collect(client().readStream(stream)))).to.deep.equal([0, 1])
+  })
+
+  it('ends a deleted stream too', async () => {
+    const stream = await stored()
+    await client().deleteStream(stream)
+    await client().tombstoneStream(stream)
+    expect((await failure(collect(client().readStream(stream)))).type).to.equal('stream-deleted')
+  })
+
+  it('gives live subscribers the event, then the error', async () => {
+    const stream = await stored()
+    const log = listen(client().subscribeToStream(stream))
+    await log.until(() => log.said.includes('caughtUp'))
+    await client().tombstoneStream(stream)
+    await log.until(() => log.said.some((word) => word.startsWith('error')))
+    expect(log.said).to.deep.equal(['confirmation', 'Happened', 'Happened', 'caughtUp', '$streamDeleted', 'error stream-deleted'])
+  })
+
+  it('refuses a subscription without confirming it', async () => {
+    const stream = await stored()
+    await client().tombstoneStream(stream)
+    const log = listen(client().subscribeToStream(stream))
+    await log.until(() => log.said.length > 0)
+    expect(log.said).to.deep.equal(['error stream-deleted'])
+  })
+
+  it('names a stream in trailers whatever its name is', async () => {
+    const stream = newStream('größe %')
+    await client().tombstoneStream(stream)
+    const error = await failure(collect(client().readStream(stream)))
+    expect(error.type).to.equal('stream-deleted')
+    expect(error.streamName).to.be.oneOf([stream, encodeURIComponent(stream)])
+  })
+})

@@ -1,0 +1,289 @@
+import { binaryEvent, jsonEvent } from '@eventstore/db-client'
+import { expect } from 'chai'
+import { collect, event, events, failure, newStream, revisions, subject } from './store.js'
+
+describe('reading a stream', () => {
+  const { client } = subject()
+  const stored = async (count: number): Promise<string> => {
+    const stream = newStream()
+    await client().appendToStream(stream, events(count))
+    return stream
+  }
+  const read = async (stream: string, options: object) => revisions(await collect(client().readStream(stream, options)))
+
+  it('goes forwards from a revision, inclusive', async () => {
+    const stream = await stored(10)
+    expect(await read(stream, { fromRevision: 7n })).to.deep.equal([7, 8, 9])
+    expect(await read(stream, { fromRevision: 'start', maxCount: 2 })).to.deep.equal([0, 1])
+    expect(await read(stream, { fromRevision: 3n, maxCount: 2 })).to.deep.equal([3, 4])
+  })
+
+  it('goes backwards from a revision, inclusive', async () => {
+    const stream = await stored(10)
+    const backwards = (options: object) => read(stream, { direction: 'backwards', ...options })
+    expect(await backwards({ fromRevision: 'end', maxCount: 3 })).to.deep.equal([9, 8, 7])
+    expect(await backwards({ fromRevision: 2n })).to.deep.equal([2, 1, 0])
+    expect(await backwards({ fromRevision: 'start' })).to.deep.equal([0])
+  })
+
+  it('begins at the last event where it would begin beyond it, backwards', async () => {
+    const stream = await stored(3)
+    expect(await read(stream, { direction: 'backwards', fromRevision: 1_000n })).to.deep.equal([2, 1, 0])
+    const largest = await read(stream, { direction: 'backwards', fromRevision: 2n ** 64n - 1n })
+    expect(largest).to.deep.equal([2, 1, 0])
+  })
+
+  it('is empty beyond the end, forwards', async () => {
+    const stream = await stored(3)
+    expect(await read(stream, { fromRevision: 3n })).to.deep.equal([])
+    expect(await read(stream, { fromRevision: 2n ** 63n })).to.deep.equal([])
+    expect(await read(stream, { fromRevision: 'end' })).to.deep.equal([])
+  })
+
+  it('says that a stream is not there, by its name', async () => {
+    const stream = newStream('größe')
+    for (const direction of ['forwards', 'backwards'] as const) {
+      const error = await failure(collect(client().readStream(stream, { direction })))
+      expect(error).to.include({ type: 'stream-not-found', streamName: stream })
+    }
+  })
+
+  it('gives a long stream whole, in both directions', async () => {
+    const stream = newStream()
+    for (let i = 0; i < 6; i++) await client().appendToStream(stream, events(500))
+    const all = Array.from({ length: 3_000 }, (_, n) => n)
+    expect(await read(stream, {})).to.deep.equal(all)
+    expect(await read(stream, { direction: 'backwards', fromRevision: 'end' })).to.deep.equal(all.reverse())
+  })
+
+  it('gives every event its position', async () => {
+    const stream = await stored(3)
+    const positions = (await collect(client().readStream(stream))).map((one) => one.event!.position!.commit)
+    expect(positions[0]! < positions[1]! && positions[1]! < positions[2]!).to.equal(true)
+  })
+})
+
+describe('reading $all', () => {
+  const { client } = subject()
+  let stream: string
+  let positions: bigint[]
+
+  before(async () => {
+    stream = newStream()
+    for (let i = 0; i < 5; i++) await client().appendToStream(stream, events(2))
+    positions = (await collect(client().readStream(stream))).map((one) => one.event!.position!.commit)
+  })
+  const own = async (options: object) =>
+    revisions((await collect(client().readAll(options))).filter((one) => one.event!.streamId === stream))
+  const at = (index: number) => ({ commit: positions[index]!, prepare: positions[index]! })
+
+  it('has a system event even in a fresh store', async () => {
+    const [first] = await collect(client().readAll({ maxCount: 1 }))
+    expect(first!.event!.type).to.match(/^\$/)
+  })
+
+  it('is in the order of positions, which commit and prepare share', async () => {
+    const all = await collect(client().readAll())
+    for (const [index, one] of all.entries()) {
+      expect(one.event!.position!.prepare).to.equal(one.event!.position!.commit)
+      expect(one.commitPosition).to.equal(one.event!.position!.commit)
+      if (index > 0) expect(one.commitPosition! > all[index - 1]!.commitPosition!).to.equal(true)
+    }
+  })
+
+  it('is the same, the other way round, backwards', async () => {
+    const ids = (await collect(client().readAll())).map((one) => one.event!.id)
+    const backwards = await collect(client().readAll({ direction: 'backwards', fromPosition: 'end' }))
+    expect(backwards.map((one) => one.event!.id)).to.deep.equal(ids.reverse())
+  })
+
+  it('begins at a position forwards, and before it backwards', async () => {
+    expect(await own({ fromPosition: at(3) })).to.deep.equal([3, 4, 5, 6, 7, 8, 9])
+    expect(await own({ fromPosition: at(3), maxCount: 2 })).to.deep.equal([3, 4])
+    expect(await own({ fromPosition: at(3), direction: 'backwards' })).to.deep.equal([2, 1, 0])
+    expect(await own({ fromPosition: at(3), direction: 'backwards', maxCount: 1 })).to.deep.equal([2])
+  })
+
+  it('begins at the next event where the position is none of an event', async () => {
+    const between = { commit: positions[3]! + 1n, prepare: positions[3]! + 1n }
+    expect(await own({ fromPosition: between })).to.deep.equal([4, 5, 6, 7, 8, 9])
+    expect(await own({ fromPosition: between, direction: 'backwards' })).to.deep.equal([3, 2, 1, 0])
+  })
+
+  it('is empty beyond the end and before the beginning', async () => {
+    const far = { commit: 2n ** 62n, prepare: 2n ** 62n }
+    expect(await collect(client().readAll({ fromPosition: far }))).to.deep.equal([])
+    expect(await own({ fromPosition: far, direction: 'backwards' })).to.have.length(10)
+    expect(await collect(client().readAll({ fromPosition: 'start', direction: 'backwards' }))).to.deep.equal([])
+    expect(await collect(client().readAll({ fromPosition: 'end' }))).to.deep.equal([])
+  })
+
+  it('refuses a commit position before the prepare position', async () => {
+    await failure(collect(client().readAll({ fromPosition: { commit: 1n, prepare: 2n } })))
+  })
+
+  it('holds metadata, links and tombstones', async () => {
+    const other = newStream()
+    await client().setStreamMetadata(other, { kind: 'x' })
+    await client().appendToStream(other, jsonLink(0, stream))
+    await client().tombstoneStream(other)
+    const all = await collect(client().readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 3 }))
+    expect(all.map((one) => one.event!.type)).to.deep.equal(['$streamDeleted', '$>', '$metadata'])
+    expect(all[2]!.event!.streamId).to.equal(`$$${other}`)
+  })
+})
+
+const jsonLink = (revision: number, stream: string) => binaryEvent({ type: '$>', data: Buffer.from(`${revision}@${stream}`) })
+
+describe('links', () => {
+  const { client } = subject()
+  const target = async () => {
+    const stream = newStream('t@rget')
+    await client().appendToStream(stream, [event('First'), event('Second', { n: 2 })])
+    return stream
+  }
+
+  it('are followed where the reader asks for it', async () => {
+    const [stream, links] = [await target(), newStream()]
+    await client().appendToStream(links, [jsonLink(1, stream), event('Plain')])
+    const [resolved, plain] = await collect(client().readStream(links, { resolveLinkTos: true }))
+    expect(resolved!.event).to.include({ type: 'Second', streamId: stream, revision: 1n })
+    expect(resolved!.link).to.include({ type: '$>', streamId: links, revision: 0n })
+    expect(resolved!.commitPosition).to.equal(resolved!.link!.position!.commit)
+    expect(plain!.event!.type).to.equal('Plain')
+    expect(plain!.link).to.equal(undefined)
+    const [asStored] = await collect(client().readStream(links))
+    expect(asStored!.event!.type).to.equal('$>')
+  })
+
+  it('come alone where their target cannot be read', async () => {
+    const [deleted, gone, cut, links] = [await target(), await target(), await target(), newStream()]
+    await client().deleteStream(deleted)
+    await client().tombstoneStream(gone)
+    await client().setStreamMetadata(cut, { truncateBefore: 1 })
+    const targets = [jsonLink(0, deleted), jsonLink(0, gone), jsonLink(0, cut), jsonLink(9, cut), jsonLink(0, newStream())]
+    const broken = binaryEvent({ type: '$>', data: Buffer.from('nonsense') })
+    await client().appendToStream(links, [...targets, broken])
+    const found = await collect(client().readStream(links, { resolveLinkTos: true }))
+    expect(found).to.have.length(6)
+    for (const one of found) {
+      expect(one.event).to.equal(undefined)
+      expect(one.link!.type).to.equal('$>')
+    }
+  })
+
+  it('are followed in $all, and in subscriptions', async () => {
+    const [stream, links] = [await target(), newStream()]
+    const { position } = await client().appendToStream(links, jsonLink(0, stream))
+    const [all] = await collect(client().readAll({ fromPosition: position!, maxCount: 1, resolveLinkTos: true }))
+    expect(all!.event!.type).to.equal('First')
+    expect(all!.link!.streamId).to.equal(links)
+    const subscription = client().subscribeToStream(links, { resolveLinkTos: true })
+    for await (const one of subscription) {
+      expect(one.event!.type).to.equal('First')
+      break
+    }
+  })
+})
+
+describe("a stream's metadata", () => {
+  const { client } = subject()
+  const stored = async (count: number, metadata: object): Promise<string> => {
+    const stream = newStream()
+    await client().appendToStream(stream, events(count))
+    await client().setStreamMetadata(stream, metadata as never)
+    return stream
+  }
+  const read = async (stream: string, options = {}) => revisions(await collect(client().readStream(stream, options)))
+
+  it('limits reads by $maxCount', async () => {
+    const stream = await stored(10, { maxCount: 3 })
+    expect(await read(stream)).to.deep.equal([7, 8, 9])
+    expect(await read(stream, { fromRevision: 2n, maxCount: 2 })).to.deep.equal([7, 8])
+    expect(await read(stream, { direction: 'backwards', fromRevision: 'end' })).to.deep.equal([9, 8, 7])
+    expect(await read(stream, { direction: 'backwards', fromRevision: 5n })).to.deep.equal([])
+    await client().appendToStream(stream, event())
+    expect(await read(stream)).to.deep.equal([8, 9, 10])
+  })
+
+  it('limits reads by $tb', async () => {
+    const stream = await stored(5, { truncateBefore: 3 })
+    expect(await read(stream)).to.deep.equal([3, 4])
+    expect(await read(stream, { direction: 'backwards', fromRevision: 'end' })).to.deep.equal([4, 3])
+    await client().setStreamMetadata(stream, { truncateBefore: 100 })
+    expect(await read(stream)).to.deep.equal([])
+    await client().setStreamMetadata(stream, { truncateBefore: 1 })
+    expect(await read(stream)).to.deep.equal([1, 2, 3, 4])
+  })
+
+  it('limits reads by $maxAge, in seconds', async () => {
+    const stream = await stored(3, { maxAge: 1 })
+    expect(await read(stream)).to.deep.equal([0, 1, 2])
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    await client().appendToStream(stream, event())
+    expect(await read(stream)).to.deep.equal([3])
+    expect(await read(stream, { direction: 'backwards', fromRevision: 'end' })).to.deep.equal([3])
+  })
+
+  it('does not limit $all', async () => {
+    const stream = await stored(5, { maxCount: 1 })
+    const all = await collect(client().readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 20 }))
+    expect(all.filter((one) => one.event!.streamId === stream)).to.have.length(5)
+  })
+
+  it('is given back as it was set, $acl and own keys included', async () => {
+    const metadata = {
+      maxAge: 10,
+      maxCount: 5,
+      truncateBefore: 1,
+      cacheControl: 7,
+      acl: { readRoles: ['a'], writeRoles: ['b'], deleteRoles: ['c'], metaReadRoles: ['d'], metaWriteRoles: ['e'] },
+      own: { deep: [1, 2] },
+    }
+    const stream = await stored(1, metadata)
+    expect((await client().getStreamMetadata(stream)).metadata).to.deep.equal(metadata)
+  })
+
+  it('is nothing where none was set', async () => {
+    expect(await client().getStreamMetadata(newStream())).to.not.have.property('metadata')
+  })
+
+  it('shows its latest state alone', async () => {
+    const stream = await stored(1, { a: 1 })
+    await client().setStreamMetadata(stream, { a: 2 })
+    const found = await collect(client().readStream(`$$${stream}`))
+    expect(found.map((one) => one.event!.data)).to.deep.equal([{ a: 2 }])
+    expect(revisions(found)).to.deep.equal([1])
+  })
+
+  it('is checked against an expected revision', async () => {
+    const stream = await stored(1, { a: 1 })
+    const error = await failure(client().setStreamMetadata(stream, { a: 2 }, { expectedRevision: 'no_stream' }))
+    expect(error.type).to.equal('wrong-expected-version')
+  })
+
+  for (const data of [
+    'no json',
+    '[1]',
+    '{"$maxCount":0}',
+    '{"$tb":"3"}',
+    '{"$maxCount":1.5}',
+    '{"$tb":-1}',
+    '{"$tb":99999999999999999999}',
+  ]) {
+    it(`counts for nothing where it is ${data}`, async () => {
+      const stream = newStream()
+      await client().appendToStream(stream, events(3))
+      await client().appendToStream(`$$${stream}`, binaryEvent({ type: '$metadata', data: Buffer.from(data) }))
+      expect(await read(stream)).to.deep.equal([0, 1, 2])
+    })
+  }
+
+  it('can be written with the stream not yet there', async () => {
+    const stream = newStream()
+    await client().setStreamMetadata(stream, { maxCount: 2 })
+    expect((await failure(read(stream))).type).to.equal('stream-not-found')
+    await client().appendToStream(stream, [jsonEvent({ type: 'A', data: {} }), ...events(3)])
+    expect(await read(stream)).to.deep.equal([2, 3])
+  })
+})
