@@ -1,0 +1,48 @@
+import { diskFiles, type File, type Files } from '../../../src/embedded/eventstore/files.js'
+
+/** The disk, with a gate before each sync of the log, and a count of what was read. */
+export type WatchedFiles = {
+  readonly files: Files
+  /** Holds every sync up until the answered function is called. */
+  readonly hold: () => () => void
+  /** Lets every sync fail from now on. */
+  readonly breakSync: () => void
+  readonly syncs: () => number
+  readonly bytesRead: () => number
+}
+
+export const watchedFiles = (): WatchedFiles => {
+  let gate: Promise<void> = Promise.resolve()
+  let broken = false
+  let syncs = 0
+  let bytesRead = 0
+  const watched = (file: File, path: string): File => ({
+    ...file,
+    read: async (target, position) => {
+      const count = await file.read(target, position)
+      bytesRead += count
+      return count
+    },
+    sync: async () => {
+      await gate
+      if (broken) throw Object.assign(new Error('EIO: the disk is broken'), { code: 'EIO' })
+      await file.sync()
+      if (path.includes('log-')) syncs++
+    },
+  })
+  return {
+    files: { ...diskFiles, open: async (path, mode) => watched(await diskFiles.open(path, mode), path) },
+    hold: () => {
+      let release = (): void => undefined
+      gate = new Promise((resolve) => {
+        release = resolve
+      })
+      return release
+    },
+    breakSync: () => {
+      broken = true
+    },
+    syncs: () => syncs,
+    bytesRead: () => bytesRead,
+  }
+}

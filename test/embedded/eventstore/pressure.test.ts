@@ -1,0 +1,103 @@
+import { connect } from 'node:http2'
+import { binaryEvent, EventStoreDBClient } from '@eventstore/db-client'
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
+import { expect } from 'chai'
+import { framed } from '../../../src/embedded/eventstore/grpc.js'
+import { newStream } from '../../eventstore/contract/store.js'
+import { startEventStore, type TestEventStore } from '../../support/eventstore.js'
+import { type WatchedFiles, watchedFiles } from './files.js'
+
+const megabyte = 1024 * 1024
+
+const readAllRequest = (subscribe: boolean): Buffer => {
+  const options = new streams.ReadReq.Options()
+  const all = new streams.ReadReq.Options.AllOptions()
+  all.setStart(new shared.Empty())
+  options.setAll(all)
+  options.setNoFilter(new shared.Empty())
+  const form = new streams.ReadReq.Options.UUIDOption()
+  form.setString(new shared.Empty())
+  options.setUuidOption(form)
+  if (subscribe) options.setSubscription(new streams.ReadReq.Options.SubscriptionOptions())
+  else options.setCount('1000000')
+  const request = new streams.ReadReq()
+  request.setOptions(options)
+  return framed(request.serializeBinary())
+}
+
+describe('readers that do not read', () => {
+  let watched: WatchedFiles
+  let store: TestEventStore
+  let client: EventStoreDBClient
+
+  beforeEach(async () => {
+    watched = watchedFiles()
+    store = await startEventStore({ files: watched.files })
+    client = EventStoreDBClient.connectionString(store.url)
+  })
+  afterEach(async () => {
+    await client.dispose()
+    await store.stop()
+  })
+
+  const fill = async (megabytes: number): Promise<void> => {
+    const part = () => binaryEvent({ type: 'Large', data: new Uint8Array(64 * 1024) })
+    for (let i = 0; i < megabytes; i++) await client.appendToStream(newStream(), Array.from({ length: 16 }, part))
+  }
+
+  /** Opens a call and never takes a byte of its answer. */
+  const stalled = (subscribe: boolean) => {
+    const session = connect(`http://127.0.0.1:${store.port}`)
+    const call = session.request({
+      ':method': 'POST',
+      ':path': '/event_store.client.streams.Streams/Read',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    })
+    call.pause()
+    call.end(readAllRequest(subscribe))
+    return { session, call }
+  }
+
+  it('hold up only what they have not read, not the memory of the node', async () => {
+    await fill(24)
+    const before = watched.bytesRead()
+    const readers = Array.from({ length: 4 }, (_, index) => stalled(index % 2 === 0))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const read = watched.bytesRead() - before
+    // A chunk for each, and one ahead of it.
+    expect(read).to.be.greaterThan(0)
+    expect(read).to.be.lessThan(readers.length * megabyte)
+    for (const { session } of readers) session.destroy()
+  })
+
+  it('do not collect live events either', async () => {
+    const reader = stalled(true)
+    await fill(4)
+    globalThis.gc?.()
+    const before = process.memoryUsage().arrayBuffers
+    await fill(60)
+    const grown = process.memoryUsage().arrayBuffers - before
+    // What the node keeps of the newest groups for everybody, and what the collector has not come to.
+    expect(grown).to.be.lessThan(48 * megabyte)
+    reader.session.destroy()
+  })
+
+  it('get the rest, in order, when they go on', async () => {
+    await fill(8)
+    const { session, call } = stalled(false)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    let bytes = 0
+    call.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+    })
+    const trailers = await new Promise<Record<string, unknown>>((resolve) => {
+      call.on('trailers', resolve)
+      call.resume()
+    })
+    expect(trailers['grpc-status']).to.equal('0')
+    expect(bytes).to.be.greaterThan(8 * megabyte)
+    session.destroy()
+  })
+})
