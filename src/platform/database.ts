@@ -62,7 +62,8 @@ const migrationLock = 7_455_110_871
 export const migrationSettings = {
   schemaName: 'tillroll',
   migrationSource: {
-    getMigrations: async () => [...migrations],
+    // knex's command line lists by `file` what is still to be done.
+    getMigrations: async () => migrations.map((migration) => ({ ...migration, file: migration.name })),
     getMigrationName: (migration: (typeof migrations)[number]) => migration.name,
     getMigration: async (migration: (typeof migrations)[number]) => migration,
   },

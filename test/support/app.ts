@@ -1,0 +1,65 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Role as UserRole } from '../../src/domain/user.js'
+import type { Store } from '../../src/eventstore/store.js'
+import { normaliseEmail } from '../../src/http/wire.js'
+import { type App, type Role, startApp } from '../../src/main.js'
+import { readConfig } from '../../src/platform/config.js'
+import { createLog } from '../../src/platform/log.js'
+import { startEventStore } from './eventstore.js'
+import { createDatabase } from './postgres.js'
+
+export type TestApp = App & {
+  /** `http://127.0.0.1:port`. */
+  readonly url: string
+  readonly store: Store
+  readonly grant: (email: string, role: UserRole) => Promise<void>
+  /** Another process's worth of the app on the same stores and secrets, in this process. Stop it before this one. */
+  readonly another: (role?: Role, env?: NodeJS.ProcessEnv) => Promise<TestApp>
+}
+
+// Waits in tenths of what they are in a shop; nothing that a test doesn't ask for slows it down.
+const settings = {
+  PORT: '0',
+  LOG_LEVEL: process.env.LOG_LEVEL ?? 'silent',
+  BCRYPT_COST: '4',
+  RATE_LIMIT: '0',
+  LOGIN_RATE_LIMIT: '0',
+  COMMAND_DEADLINE: '2000',
+  RECOVERY_DELAY: '4000',
+  TOPIC_PARTITIONS: '4',
+}
+
+/** The whole app in this process, on stores of its own. `env`: settings beyond ours. `stop` ends the stores too. */
+export const startTestApp = async (env: NodeJS.ProcessEnv = {}, role: Role = 'all'): Promise<TestApp> => {
+  const data = await mkdtemp(join(tmpdir(), 'tillroll-app-'))
+  const [eventstore, database] = await Promise.all([startEventStore(), createDatabase()])
+  const stores = { TILLROLL_DATA: data, EVENTSTORE_URL: eventstore.url, DATABASE_URL: database.url }
+  return start({ ...settings, ...stores, ...env }, role, async () => {
+    await eventstore.stop()
+    await database.drop()
+    await rm(data, { recursive: true })
+  })
+}
+
+const start = async (env: NodeJS.ProcessEnv, role: Role, end: () => Promise<void>): Promise<TestApp> => {
+  const config = readConfig(env)
+  const app = await startApp(config, { role, log: createLog(config.logLevel) })
+  const grant: TestApp['grant'] = async (email, to) => {
+    const context = { actor: 'system', correlationId: randomUUID(), deadline: performance.now() + 5_000 } as const
+    await app.commands.users.grantRole(context, { email: normaliseEmail(email), role: to })
+  }
+  return {
+    ...app,
+    url: app.address ?? '',
+    store: app.connections.store,
+    grant,
+    another: (other = 'api', more = {}) => start({ ...env, ...more }, other, async () => undefined),
+    stop: async () => {
+      await app.stop()
+      await end()
+    },
+  }
+}
