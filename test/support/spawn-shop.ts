@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+
+/** A shop in processes of its own, as `npm start` runs it. */
+export type Shop = {
+  readonly url: string
+  readonly pid: number
+  /** All that it has written so far. */
+  readonly output: () => string
+  readonly exited: Promise<number | null>
+  readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>
+}
+
+export type ShopOptions = {
+  readonly data: string
+  readonly port: number
+  readonly env?: NodeJS.ProcessEnv
+  readonly args?: readonly string[]
+  /** Milliseconds until it must be ready. */
+  readonly within?: number
+}
+
+const cli = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url))
+
+/** Runs the command line, without waiting for anything. */
+export const spawnCli = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
+  spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
+    env: { ...process.env, BCRYPT_COST: '4', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+
+/** Resolves when it is ready to serve; rejects with its output when it ends before. */
+export const spawnShop = async ({ data, port, env = {}, args = [], within = 60_000 }: ShopOptions): Promise<Shop> => {
+  const child = spawnCli(['serve', ...args], { TILLROLL_DATA: data, PORT: String(port), ...env })
+  let output = ''
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)))
+  const url = `http://127.0.0.1:${port}`
+  let ended = false
+  void exited.then(() => {
+    ended = true
+  })
+  for (const began = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    if (ended) throw new Error(`the shop ended before it was ready:\n${output}`)
+    if (await isReady(url)) break
+    if (performance.now() - began > within) {
+      child.kill('SIGKILL')
+      throw new Error(`the shop was not ready within ${within} ms:\n${output}`)
+    }
+  }
+  const stop: Shop['stop'] = (signal = 'SIGTERM') => {
+    child.kill(signal)
+    return exited
+  }
+  return { url, pid: child.pid!, output: () => output, exited, stop }
+}
+
+const isReady = async (url: string): Promise<boolean> => {
+  try {
+    return (await fetch(`${url}/health/ready`)).ok
+  } catch {
+    return false
+  }
+}
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
+export type Process = { readonly pid: number; readonly parent: number; readonly command: string }
+
+/** Every process of this machine (Linux). */
+export const processes = (): Process[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+        const parent = Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0])
+        return [
+          { pid: Number(name), parent, command: readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() },
+        ]
+      } catch {
+        return [] // it has ended meanwhile
+      }
+    })
+
+/** The process's children, and theirs. */
+export const descendantsOf = (pid: number): Process[] => {
+  const all = processes()
+  const below = (parent: number): Process[] =>
+    all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.pid)])
+  return below(pid)
+}
