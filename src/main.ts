@@ -2,6 +2,7 @@ import { createHmac, createSecretKey } from 'node:crypto'
 import { hostname } from 'node:os'
 import { Registry } from 'prom-client'
 import { createTopic } from './bridge/reader.js'
+import { createBridgeService, postgresSinks, type Sinks } from './bridge/service.js'
 import { type Commands, createCommands } from './commands/index.js'
 import { type Connections, connect } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
@@ -9,6 +10,7 @@ import { orderHistory } from './history/orders.js'
 import { createHttp } from './http/server.js'
 import { createSessions } from './http/sessions.js'
 import type { Config } from './platform/config.js'
+import type { Database } from './platform/database.js'
 import { keepLease } from './platform/lease.js'
 import { checkPort, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
@@ -82,6 +84,7 @@ const shared = (config: Config, { store, database, secrets }: Connections, log: 
 
 const backgroundOf = (role: Role): ((running: Running) => Promise<void>)[] => [
   ...(role === 'all' || role === 'projections' ? [project, recover] : []),
+  ...(role === 'all' || role === 'bridge' ? [bridge] : []),
 ]
 
 const holder = `${hostname()} (pid ${process.pid})`
@@ -111,6 +114,21 @@ const recover = async ({ config, database, log, queries, commands, signal }: Run
     onError: (error) => log.warn({ err: error }, 'the lease of the processes could not be asked for'),
     onAcquired: (lease) => recovery.run(lease.signal),
   })
+}
+
+const bridge = async ({ config, signal, ...running }: Running): Promise<void> => {
+  const sinks = sinksOf(config, running.database)
+  const service = createBridgeService({ ...running, sinks, holder, leaseTtl: config.leaseTtl })
+  try {
+    await service.run(signal)
+  } finally {
+    await sinks.close()
+  }
+}
+
+const sinksOf = ({ kafkaBrokers, topicPartitions }: Config, database: Database): Sinks => {
+  if (kafkaBrokers) throw new Error('KAFKA_BROKERS is set, but this release writes the topic into Postgres only')
+  return postgresSinks(database, topicPartitions)
 }
 
 const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Promise<string> => {
