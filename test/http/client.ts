@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { app } from './app.js'
+import { app, lastPosition } from './app.js'
 
 export type Reply<Body = unknown> = {
   readonly status: number
@@ -58,7 +58,6 @@ export const failure = (status: number, data: string) => ({ status, message: 'er
 
 /** Sends a request that must be refused, and must leave the history as it was. */
 export const refused = async (line: string, request: Request, status: number): Promise<Reply> => {
-  const { lastPosition } = await app()
   const before = await lastPosition()
   const reply = await send(line, request)
   expect(reply.status, `${line}: ${reply.text}`).to.equal(status)
@@ -148,7 +147,7 @@ export const stockOf = async ({ _id }: Product): Promise<number> => {
 
 /** Asks for a read that shows all that was written so far, by whomever. */
 export const readAfterAll = async (): Promise<{ 'Read-After': string }> => ({
-  'Read-After': String(await (await app()).lastPosition()),
+  'Read-After': String(await lastPosition()),
 })
 
 export type Order = {
