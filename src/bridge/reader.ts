@@ -112,8 +112,21 @@ export const createTopic = (database: Pick<Database, 'pool' | 'url'>, name = 'or
 
   const events: Topic['events'] = (from) => {
     const ended = new AbortController()
-    const stream = Readable.from(written({ ...from, signal: ended.signal }), { objectMode: false, highWaterMark: 16_384 })
-    return stream.once('close', () => ended.abort())
+    const lines = written({ ...from, signal: ended.signal })
+    return new Readable({
+      highWaterMark: 16_384,
+      read() {
+        lines.next().then(
+          ({ done, value }) => this.push(done ? null : value),
+          (error: Error) => this.destroy(error),
+        )
+      },
+      // Readable.from would wait for the next record before it lets go.
+      destroy(error, done) {
+        ended.abort()
+        lines.return(undefined).then(() => done(error), done)
+      },
+    })
   }
 
   return { records, partitions, follow, events, close: watch.close }

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import pg from 'pg'
 import { sleep } from '../eventstore/backoff.js'
 import type { Database } from '../platform/database.js'
@@ -18,18 +17,7 @@ export const createWatch = ({ url }: Pick<Database, 'url'>) => {
 
   const listen = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
-      const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: 'tillroll topic' })
-      client.on('notification', tell)
-      const lost = once(client, 'end', { signal })
-      try {
-        await client.connect()
-        await client.query(`listen ${channel}`)
-        tell()
-        await lost
-      } catch {
-        // Given up, or not to be had: in both cases the lines below are what is left to do.
-        await Promise.allSettled([client.end(), ...(signal.aborted ? [lost] : [])])
-      }
+      await connected(url, signal, tell)
       // While there is no connection, whoever waits looks every second.
       tell()
       await sleep(1_000, signal)
@@ -82,4 +70,24 @@ export const createWatch = ({ url }: Pick<Database, 'url'>) => {
     },
     close: stop,
   }
+}
+
+/** Listens until the signal aborts, or the connection is lost or not to be had. */
+const connected = async (url: string, signal: AbortSignal, tell: () => void): Promise<void> => {
+  const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: 'tillroll topic' })
+  const over = new AbortController()
+  const end = () => over.abort()
+  signal.addEventListener('abort', end, { once: true })
+  client.on('notification', tell)
+  client.on('error', end)
+  client.on('end', end)
+  const listening = client.connect().then(async () => {
+    await client.query(`listen ${channel}`)
+    tell()
+    await sleep(2 ** 31 - 1, over.signal)
+  })
+  // What went wrong is of no interest: the caller looks by himself, and tries again.
+  await Promise.allSettled([listening])
+  signal.removeEventListener('abort', end)
+  await Promise.allSettled([client.end()])
 }
