@@ -48,10 +48,10 @@ export const transaction = async <T>(client: Client, work: () => Promise<T>): Pr
   }
 }
 
-type Write = (client: Client, table: Table, rows: readonly Folded[], context: WriteContext) => Promise<readonly Failure[]>
+export type Write = (client: Client, table: Table, rows: readonly Folded[], past: Past) => Promise<readonly Failure[]>
 
 /** What it takes to find out which event a refused row comes from. */
-type WriteContext = { readonly stored: ReadonlyMap<string, Folded>; readonly events: readonly FoldEvent[] }
+type Past = { readonly stored: ReadonlyMap<string, Folded>; readonly events: readonly FoldEvent[] }
 
 const apply = async ({ client, epoch, learn, events }: Batch, write: Write): Promise<Checkpoint> => {
   const checkpoint = await lockCheckpoint(client)
@@ -76,11 +76,11 @@ const apply = async ({ client, epoch, learn, events }: Batch, write: Write): Pro
   return { ...checkpoint, at, changes: checkpoint.changes + (parked ? 1 : 0) }
 }
 
-const applyToTable = async (
+export const applyToTable = async (
   client: Client,
   table: Table,
   events: readonly FoldEvent[],
-  { parked }: Knowledge,
+  { parked }: Pick<Knowledge, 'parked'>,
   write: Write,
 ): Promise<readonly Failure[]> => {
   const { projection, generation } = table
@@ -97,26 +97,34 @@ const write: Write = async (client, table, rows) => {
   return []
 }
 
-/** Halves until the refused rows are alone, then finds the first event whose row is refused. */
-const writeCarefully: Write = async (client, table, rows, context) => {
+export const writeCarefully: Write = (client, table, rows, { stored, events }) =>
+  refusedIn(client, table, rows, async ({ streamId }) => ({
+    stored,
+    events: events.filter((event) => event.streamId === streamId),
+  }))
+
+/**
+ * For a transaction: writes all rows that the database takes. Halves until the refused ones are alone, then finds the first event whose
+ * row is refused; that row stays as it was before. `pastOf` answers the row that was stored, if any, and its stream's events since.
+ */
+export const refusedIn = async (
+  client: Client,
+  table: Table,
+  rows: readonly Folded[],
+  pastOf: (row: Folded) => Promise<Past>,
+): Promise<readonly Failure[]> => {
   if (rows.length === 0 || (await refusal(client, table, rows)) === undefined) return []
-  if (rows.length === 1) return [await firstRefused(client, table, rows[0]!.streamId, context)]
+  if (rows.length === 1) return [await firstRefused(client, table, rows[0]!, await pastOf(rows[0]!))]
   const half = rows.length >> 1
   return [
-    ...(await writeCarefully(client, table, rows.slice(0, half), context)),
-    ...(await writeCarefully(client, table, rows.slice(half), context)),
+    ...(await refusedIn(client, table, rows.slice(0, half), pastOf)),
+    ...(await refusedIn(client, table, rows.slice(half), pastOf)),
   ]
 }
 
-const firstRefused = async (
-  client: Client,
-  table: Table,
-  streamId: string,
-  { stored, events }: WriteContext,
-): Promise<Failure> => {
-  const own = events.filter((event) => event.streamId === streamId)
-  for (const [i, event] of own.entries()) {
-    const { folded } = foldBatch(table.projection, stored, own.slice(0, i + 1), () => false)
+const firstRefused = async (client: Client, table: Table, { streamId }: Folded, { stored, events }: Past): Promise<Failure> => {
+  for (const [i, event] of events.entries()) {
+    const { folded } = foldBatch(table.projection, stored, events.slice(0, i + 1), () => false)
     const error = await refusal(client, table, [...folded.values()])
     if (error !== undefined) return { streamId, event, error }
   }

@@ -7,12 +7,13 @@ import type { Database } from '../platform/database.js'
 import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { applyBatch, learner, transaction } from './batch.js'
 import { type Checkpoint, Fenced, readCheckpoint, WrongStore } from './checkpoint.js'
-import { beginCheckpoint, openFed, Superseded, takeOver } from './generations.js'
+import { beginCheckpoint, fedOf, openFed, Superseded, takeOver } from './generations.js'
 import type { AnyProjection } from './projection.js'
+import { rebuild } from './rebuild.js'
 
 export type RunnerOptions = {
   readonly database: Database
-  readonly store: Pick<Store, 'eventAt' | 'last' | 'readAll'>
+  readonly store: Pick<Store, 'eventAt' | 'last' | 'read' | 'readAll'>
   readonly feed: Pick<Feed, 'follow'>
   readonly projections: readonly AnyProjection[]
   readonly storeId: string
@@ -31,16 +32,52 @@ export type RunnerOptions = {
  * when `signal` aborts; throws `WrongStore` where the checkpoint and the store don't belong together.
  */
 export const runProjections = async (options: RunnerOptions): Promise<void> => {
-  const { database, log, holder, leaseTtl, signal } = options
-  await keepLease({
-    database,
-    name: 'projections',
-    holder,
-    ttl: leaseTtl,
-    signal,
-    onError: (error) => log.warn({ error: String(error) }, 'the lease of the projections could not be renewed or asked for'),
-    onAcquired: (lease) => hold(options, lease),
-  })
+  const { database, log, holder, leaseTtl } = options
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
+  const building = buildMissing({ ...options, signal })
+  try {
+    await keepLease({
+      database,
+      name: 'projections',
+      holder,
+      ttl: leaseTtl,
+      signal,
+      onError: (error) => log.warn({ error: String(error) }, 'the lease of the projections could not be renewed or asked for'),
+      onAcquired: (lease) => hold(options, lease),
+    })
+  } finally {
+    failed.abort()
+    await building
+  }
+}
+
+/**
+ * Builds what no table of this release's version is live for: after an upgrade, for a new projection, on an empty database. An older
+ * release may project and serve meanwhile, until the swap.
+ */
+const buildMissing = async (options: RunnerOptions): Promise<void> => {
+  const { database, projections, signal, log } = options
+  let upgraded = false
+  while (!signal.aborted) {
+    try {
+      const checkpoint = await readCheckpoint(database.pool)
+      const missing = projections.filter((projection) => {
+        const live = checkpoint && fedOf(checkpoint, projection).live
+        // Later than at the start, another version means that another release has come, and taken over.
+        return checkpoint && (live ? !upgraded && live.version < projection.version : true)
+      })
+      if (missing.length > 0) {
+        log.info(`building ${missing.map(({ name }) => name).join(', ')}`)
+        await rebuild({ ...options, projections: missing })
+        log.info(`built ${missing.map(({ name }) => name).join(', ')}`)
+      }
+      upgraded ||= checkpoint !== undefined
+    } catch (error) {
+      if (!signal.aborted) log.warn({ error: String(error) }, 'building read models broke off; trying again')
+    }
+    await sleep(1_000, signal)
+  }
 }
 
 const hold = async (options: RunnerOptions, lease: Lease): Promise<void> => {

@@ -1,11 +1,13 @@
-/** The class of a database error: the first two characters of its SQLSTATE; `undefined` for what no server said. */
-const classOf = (error: unknown): string | undefined => {
-  const code = (error as { code?: unknown }).code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code.slice(0, 2) : undefined
+const codeOf = (error: unknown): string => {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : ''
 }
 
-/** The row itself is refused (data exception, integrity violation): trying again can't help. */
-export const isRefusedRow = (error: unknown): boolean => ['22', '23'].includes(classOf(error) ?? '')
+/** The row itself is refused (SQLSTATE classes data exception, integrity violation): trying again can't help. */
+export const isRefusedRow = (error: unknown): boolean => /^2[23][0-9A-Z]{3}$/.test(codeOf(error))
 
 /** There is no such table (any more). */
-export const isMissingTable = (error: unknown): boolean => (error as { code?: unknown }).code === '42P01'
+export const isMissingTable = (error: unknown): boolean => codeOf(error) === '42P01'
+
+/** Something of somebody else's depends on it (2BP01), or it is in use for longer than we wait (55P03). */
+export const isDependedOn = (error: unknown): boolean => ['2BP01', '55P03'].includes(codeOf(error))

@@ -10,6 +10,8 @@ export type Table = {
   readonly name: string
   /** In the table's order, without those that the engine adds. */
   readonly columns: readonly string[]
+  /** Those that hold JSON. */
+  readonly json: ReadonlySet<string>
 }
 
 export const tableName = (projection: Pick<AnyProjection, 'name'>, generation: number): string =>
@@ -18,12 +20,13 @@ export const tableName = (projection: Pick<AnyProjection, 'name'>, generation: n
 /** Throws (42P01) where there is no such table. */
 export const openTable = async (client: Client, projection: AnyProjection, generation: number): Promise<Table> => {
   const name = tableName(projection, generation)
-  const { rows } = await client.query<{ attname: string }>(
-    `select attname from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
+  const { rows } = await client.query<{ attname: string; json: boolean }>(
+    `select attname, atttypid in ('json'::regtype, 'jsonb'::regtype) as json from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum`,
     [name],
   )
-  const columns = rows.map(({ attname }) => attname).filter((column) => !enginesOwn.has(column))
-  return { projection, generation, name, columns }
+  const own = rows.filter(({ attname }) => !enginesOwn.has(attname))
+  const columns = own.map(({ attname }) => attname)
+  return { projection, generation, name, columns, json: new Set(columns.filter((_, i) => own[i]!.json)) }
 }
 
 const enginesOwn = new Set(['stream_id', 'revision', 'position'])

@@ -1,0 +1,296 @@
+import type pg from 'pg'
+import type { Logger } from 'pino'
+import { backoff, sleep } from '../eventstore/backoff.js'
+import { positionOf, type RecordedEvent, type Store, StoreUnavailable } from '../eventstore/store.js'
+import type { Database } from '../platform/database.js'
+import { checkEpoch, keepLease, type Lease } from '../platform/lease.js'
+import { transaction } from './batch.js'
+import { type Generation, lockCheckpoint, readCheckpoint } from './checkpoint.js'
+import { type Comparison, compare } from './compare.js'
+import { type BulkEvent, fill, type Part } from './fill.js'
+import { dropGeneration, fedOf, newGeneration } from './generations.js'
+import type { AnyProjection } from './projection.js'
+import { discard, join, renewView, swap, TooFar } from './swap.js'
+import { addIndexes, openTable } from './tables.js'
+import { judge } from './verify.js'
+
+export type RebuildOptions = {
+  readonly database: Database
+  readonly store: Pick<Store, 'read' | 'readAll' | 'last'>
+  readonly projections: readonly AnyProjection[]
+  /** Who this is, for people to read. */
+  readonly holder: string
+  /** Milliseconds after which another may begin where this one is not heard of any more. */
+  readonly leaseTtl: number
+  readonly log: Pick<Logger, 'info' | 'warn'>
+  readonly signal: AbortSignal
+  /** Builds and compares, and leaves the live generation live. */
+  readonly verifyOnly?: boolean
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export type Progress = {
+  readonly phase: 'reading' | 'indexing' | 'joining' | 'comparing'
+  /** Read by this rebuild so far. */
+  readonly events: number
+  /** How much of the way to the store's end, from 0 to 1. */
+  readonly done: number
+}
+
+export type Rebuilt = {
+  readonly projection: string
+  readonly generation: number
+  /** Went on from what an earlier rebuild had left. */
+  readonly resumed: boolean
+  /** With the generation that was live; undefined where that was of another version or there was none. */
+  readonly comparison: Comparison | undefined
+  /** Of the rows that differ, how many of those looked at are right as they were built, folded once more from their streams. */
+  readonly right: number
+  readonly wrong: number
+  readonly live: boolean
+}
+
+/** Another rebuild is under way. */
+export class Busy extends Error {
+  override readonly name = 'Busy'
+}
+
+const lease = 'rebuild'
+
+/**
+ * Builds new generations beside the live ones, from the history; brings them to the checkpoint, from where they are fed with the live
+ * ones; compares both in one snapshot; and makes the new ones live. What a rebuild that was cut off has left is gone on with. Needs a
+ * runner somewhere, which moves the checkpoint. Rows that differ are folded again from their streams: a new generation that is wrong
+ * itself doesn't become live. Throws `Busy`, and `StoreUnavailable` when the event store stays away.
+ */
+export const rebuild = async (options: RebuildOptions): Promise<readonly Rebuilt[]> => {
+  const { database, holder, leaseTtl, signal, log } = options
+  const { rows } = await database.pool.query(
+    `select holder from tillroll.lease where name = $1 and expires_at > clock_timestamp()`,
+    [lease],
+  )
+  if (rows[0]) throw new Busy(`a rebuild is under way already, by ${rows[0].holder}`)
+  const finished = new AbortController()
+  let result: readonly Rebuilt[] | undefined
+  await keepLease({
+    database,
+    name: lease,
+    holder,
+    ttl: leaseTtl,
+    signal: AbortSignal.any([signal, finished.signal]),
+    onError: (error) => log.warn({ error: String(error) }, 'the lease of the rebuild could not be renewed'),
+    onAcquired: async (held) => {
+      result = await withClients(database, held.signal, (clients) => run(options, clients, held))
+      finished.abort()
+    },
+  })
+  if (!result) throw new Error('the rebuild was cut off; another goes on from where it stands')
+  return result
+}
+
+type Clients = { readonly reader: pg.PoolClient; readonly writer: pg.PoolClient }
+
+const withClients = async <T>(database: Database, signal: AbortSignal, work: (clients: Clients) => Promise<T>): Promise<T> => {
+  const clients: pg.PoolClient[] = []
+  const close = () => {
+    for (const client of clients.splice(0)) client.release(true)
+  }
+  try {
+    for (const _ of ['reader', 'writer']) {
+      const client = await database.pool.connect()
+      clients.push(client)
+      client.on('error', () => undefined)
+      await client.query(`set statement_timeout = 0; set synchronous_commit = off`)
+    }
+    const [reader, writer] = clients
+    signal.addEventListener('abort', close, { once: true })
+    return await work({ reader: reader!, writer: writer! })
+  } finally {
+    signal.removeEventListener('abort', close)
+    close()
+  }
+}
+
+type Built = { readonly projection: AnyProjection; readonly generation: Generation; readonly resumed: boolean }
+
+const run = async (options: RebuildOptions, clients: Clients, held: Lease): Promise<readonly Rebuilt[]> => {
+  const { projections, onProgress = () => undefined } = options
+  const { writer } = clients
+  const guarded = <T>(work: () => Promise<T>): Promise<T> =>
+    transaction(writer, async () => {
+      await checkEpoch(writer, lease, held.epoch)
+      return work()
+    })
+  const built: Built[] = []
+  for (const projection of projections) built.push(await guarded(() => candidate(writer, projection)))
+  await read(options, clients, held, built)
+
+  for (const { projection, generation } of built) {
+    onProgress({ phase: 'indexing', events: 0, done: 1 })
+    await addIndexes(writer, projection, generation.generation)
+    await writer.query(`analyze tillroll.${projection.name}_${generation.generation}`)
+  }
+  const rebuilt: Rebuilt[] = []
+  for (const each of built) {
+    const took = await joined(options, clients, held, each, guarded)
+    onProgress({ phase: 'comparing', events: 0, done: 1 })
+    rebuilt.push(took ? { ...named(each), ...unproven, live: true } : await prove(options, writer, each, guarded))
+    await renewViewOf(options, writer, each.projection)
+  }
+  return rebuilt
+}
+
+const named = ({ projection, generation, resumed }: Built) => ({
+  projection: projection.name,
+  generation: generation.generation,
+  resumed,
+})
+
+const unproven = { comparison: undefined, right: 0, wrong: 0 }
+
+/** The generation to build: one of today's version that was begun or left, else a new one. Others that were begun are dropped. */
+const candidate = async (client: pg.ClientBase, projection: AnyProjection): Promise<Built> => {
+  const checkpoint = await lockCheckpoint(client)
+  const { rows } = await client.query<Generation & { state: string }>(
+    `select generation, version, state from tillroll.generation where projection = $1 and state <> 'fed' order by generation desc`,
+    [projection.name],
+  )
+  const begun = rows.find(({ version }) => version === projection.version)
+  for (const other of rows) {
+    if (other !== begun && other.state === 'building') await dropGeneration(client, projection, other.generation)
+  }
+  if (begun) return { projection, generation: { generation: begun.generation, version: begun.version }, resumed: true }
+  // A generation that is fed beside the live one makes way: there are two at most.
+  for (const { generation } of fedOf(checkpoint, projection).beside) await discard(client, projection, generation)
+  const generation = await newGeneration(client, projection, 'building')
+  await client.query(`insert into tillroll.generation_part (projection, generation, part, parts) values ($1, $2, 0, 1)`, [
+    projection.name,
+    generation.generation,
+  ])
+  return { projection, generation, resumed: false }
+}
+
+/** Near enough to the store's end to be brought to the checkpoint while everybody waits. */
+const near = 500
+
+const read = async (options: RebuildOptions, clients: Clients, held: Lease, built: readonly Built[]): Promise<void> => {
+  const pause = backoff(held.signal)
+  for (let failures = 0; ; ) {
+    try {
+      const events = await readOnce(options, clients, held, built)
+      if (held.signal.aborted || events < near) return
+      failures = 0
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || ++failures > 20) throw error
+      options.log.warn({ error: error.message }, 'the event store broke off; reading on')
+      await pause()
+    }
+  }
+}
+
+const readOnce = async (
+  { store, onProgress = () => undefined }: RebuildOptions,
+  { reader, writer }: Clients,
+  held: Lease,
+  built: readonly Built[],
+): Promise<number> => {
+  const target = positionOf(await store.last())?.commit ?? 0n
+  const parts: Part[] = []
+  for (const each of built) parts.push(...(await partsOf(reader, each)))
+  const start = parts.reduce((low, { at }) => Math.min(low, Number(at?.commit ?? 0n)), Number(target))
+  let events = 0
+  await fill({
+    parts,
+    reader,
+    writer,
+    read: (after, signal) => batched(store.readAll(after, { signal }), 1_000),
+    readStream: (streamId, from) => store.read(streamId, { from }),
+    check: (client) => checkEpoch(client, lease, held.epoch),
+    signal: held.signal,
+    keep: 200_000,
+    flushAt: 20_000,
+    onProgress: (count, { commit }) => {
+      events += count
+      const done = Number(target) > start ? (Number(commit) - start) / (Number(target) - start) : 1
+      onProgress({ phase: 'reading', events, done: Math.min(1, done) })
+    },
+  })
+  return events
+}
+
+const partsOf = async (client: pg.ClientBase, { projection, generation }: Built): Promise<Part[]> => {
+  const table = await openTable(client, projection, generation.generation)
+  const { rows } = await client.query<{ part: number; parts: number; commit: string | null; prepare: string | null }>(
+    `select part, parts, commit_position::text as commit, prepare_position::text as prepare from tillroll.generation_part
+     where projection = $1 and generation = $2 order by part`,
+    [projection.name, generation.generation],
+  )
+  return rows.map(({ part, parts, commit, prepare }) => ({
+    table,
+    part,
+    parts,
+    at: commit === null ? undefined : { commit: BigInt(commit), prepare: BigInt(prepare!) },
+  }))
+}
+
+async function* batched(events: AsyncIterable<RecordedEvent>, size: number): AsyncIterable<readonly BulkEvent[]> {
+  let batch: RecordedEvent[] = []
+  for await (const event of events) {
+    batch.push(event)
+    if (batch.length < size) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+type Guarded = <T>(work: () => Promise<T>) => Promise<T>
+
+/** Follows the checkpoint until it can be met. Answers whether the generation is live by that. */
+const joined = async (
+  options: RebuildOptions,
+  clients: Clients,
+  held: Lease,
+  built: Built,
+  guarded: Guarded,
+): Promise<boolean> => {
+  const { store, log } = options
+  const { projection, generation } = built
+  for (let attempt = 0; ; attempt++) {
+    held.signal.throwIfAborted()
+    options.onProgress?.({ phase: 'joining', events: 0, done: 1 })
+    try {
+      return await guarded(() => join(clients.writer, store, projection, generation))
+    } catch (error) {
+      if (!(error instanceof TooFar) && !(error instanceof StoreUnavailable)) throw error
+      if (attempt % 200 === 199) log.warn(`${projection.name}: ${error.message}; trying on`)
+      await sleep(25, held.signal)
+      if (!(error instanceof TooFar && error.ahead)) await read(options, clients, held, [built])
+    }
+  }
+}
+
+const prove = async (options: RebuildOptions, writer: pg.PoolClient, built: Built, guarded: Guarded): Promise<Rebuilt> => {
+  const { store, verifyOnly = false } = options
+  const { projection, generation } = built
+  const checkpoint = await readCheckpoint(writer)
+  const { live } = fedOf(checkpoint!, projection)
+  const table = await openTable(writer, projection, generation.generation)
+  const comparison = await compare(writer, await openTable(writer, projection, live!.generation), table)
+  const { right, wrong } = await judge(writer, store, table, comparison.differences)
+  const result = { ...named(built), comparison, right, wrong }
+  if (verifyOnly || wrong > 0) {
+    await guarded(() => discard(writer, projection, generation.generation))
+    return { ...result, live: false }
+  }
+  const dropped = await guarded(() => swap(writer, projection, generation.generation))
+  for (const old of dropped) await guarded(() => dropGeneration(writer, projection, old.generation))
+  return { ...result, live: true }
+}
+
+const renewViewOf = async ({ log }: RebuildOptions, client: pg.PoolClient, projection: AnyProjection): Promise<void> => {
+  const { live } = fedOf((await readCheckpoint(client))!, projection)
+  if (live && !(await renewView(client, projection, live.generation))) {
+    log.warn(`the view tillroll.${projection.name} is in use or depended on: it still shows an older generation`)
+  }
+}

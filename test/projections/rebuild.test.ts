@@ -1,0 +1,289 @@
+import { expect } from 'chai'
+import { projections } from '../../src/projections/all.js'
+import { transaction } from '../../src/projections/batch.js'
+import { readCheckpoint } from '../../src/projections/checkpoint.js'
+import { partOf } from '../../src/projections/fill.js'
+import { products } from '../../src/projections/products.js'
+import { type AnyProjection, anyProjection } from '../../src/projections/projection.js'
+import { rebuild } from '../../src/projections/rebuild.js'
+import { rollback } from '../../src/projections/swap.js'
+import { verify } from '../../src/projections/verify.js'
+import { createQueries } from '../../src/queries/index.js'
+import { caughtUp, expectRows, openDatabase, quiet, type Running, rowsOf, start, until } from './support/engine.js'
+import { createHistory } from './support/history.js'
+import { createMemoryStore } from './support/memory.js'
+
+const named = (name: string): AnyProjection => projections.find((projection) => projection.name === name)!
+
+describe('projections, rebuilt', () => {
+  let database: Awaited<ReturnType<typeof openDatabase>>
+  let memory: ReturnType<typeof createMemoryStore>
+  let history: ReturnType<typeof createHistory>
+  let running: Running[]
+  beforeEach(async () => {
+    database = await openDatabase()
+    memory = createMemoryStore()
+    history = createHistory(20)
+    running = []
+  })
+  afterEach(async () => {
+    await Promise.all(running.map(({ stop }) => stop()))
+    await database.drop()
+  })
+  const run = (options = {}) => running[running.push(start(database, memory.store, options)) - 1]!
+  const build = (which: readonly AnyProjection[] = projections, options = {}) =>
+    rebuild({
+      database,
+      store: memory.store,
+      projections: which,
+      holder: 'test',
+      leaseTtl: 1_000,
+      log: quiet,
+      signal: new AbortController().signal,
+      ...options,
+    })
+  const live = async (name: string) => (await readCheckpoint(database.pool))!.generations[name]!
+  const inTransaction = async <T>(work: (client: import('pg').PoolClient) => Promise<T>): Promise<T> => {
+    const client = await database.pool.connect()
+    try {
+      return await transaction(client, () => work(client))
+    } finally {
+      client.release()
+    }
+  }
+
+  it('equal the live rows, take their place, and are fed on with them', async () => {
+    run()
+    memory.write(...history.steps(1_500))
+    await caughtUp(database, memory.store)
+    const rebuilt = await build()
+    for (const each of rebuilt) {
+      expect(each).to.deep.include({ live: true, resumed: false, generation: 2, wrong: 0 })
+      expect(each.comparison).to.deep.include({ differing: 0, differences: [] })
+    }
+    expect((await live('carts')).live).to.deep.equal({ generation: 2, version: 1 })
+    memory.write(...history.steps(200))
+    await caughtUp(database, memory.store)
+    await expectRows(database, history.expected())
+    for (const projection of projections) {
+      expect(await rowsOf(database, projection, 1)).to.deep.equal(await rowsOf(database, projection, 2))
+    }
+  })
+
+  it('show a row that was wrong, column by column, and mend it', async () => {
+    run()
+    memory.write(...history.steps(300))
+    await caughtUp(database, memory.store)
+    const { rows } = await database.pool.query(
+      `update tillroll.products_1 set stock = stock + 1 where stream_id = (select min(stream_id) from tillroll.products_1) returning stream_id`,
+    )
+    await database.pool.query(
+      `delete from tillroll.products_1 where stream_id = (select max(stream_id) from tillroll.products_1)`,
+    )
+    const [{ comparison, right, wrong, live }] = (await build([named('products')])) as [
+      Awaited<ReturnType<typeof build>>[0] & object,
+    ]
+    expect(comparison).to.deep.include({ differing: 2 })
+    expect(comparison!.differences[0]).to.deep.include({ streamId: rows[0].stream_id, columns: ['stock'] })
+    expect(comparison!.differences[1]).to.deep.include({ live: undefined })
+    expect([right, wrong, live]).to.deep.equal([2, 0, true])
+    await expectRows(database, history.expected())
+  })
+
+  it('are only compared, if asked', async () => {
+    run()
+    memory.write(...history.steps(100))
+    await caughtUp(database, memory.store)
+    const rebuilt = await build(projections, { verifyOnly: true })
+    expect(rebuilt.map(({ live, comparison }) => [live, comparison?.differing])).to.deep.equal(Array(4).fill([false, 0]))
+    expect(await live('users')).to.deep.equal({ live: { generation: 1, version: 1 }, beside: [] })
+    const { rows } = await database.pool.query(`select to_regclass('tillroll.users_2') as gone`)
+    expect(rows[0].gone).to.equal(null)
+  })
+
+  it('go back to the generation before, at once', async () => {
+    run()
+    memory.write(...history.steps(200))
+    await caughtUp(database, memory.store)
+    await build([named('orders')])
+    memory.write(...history.steps(100))
+    expect(await inTransaction((client) => rollback(client, named('orders')))).to.deep.equal({
+      from: { generation: 2, version: 1 },
+      to: { generation: 1, version: 1 },
+    })
+    memory.write(...history.steps(100))
+    await caughtUp(database, memory.store)
+    await expectRows(database, history.expected())
+  })
+
+  it('go on where a rebuild was cut off', async () => {
+    run()
+    memory.write(...history.steps(5_000))
+    await caughtUp(database, memory.store)
+    const cut = new AbortController()
+    const failure = await build(projections, {
+      signal: cut.signal,
+      onProgress: ({ events }: { events: number }) => events >= 2_000 && cut.abort(),
+    }).catch((error: Error) => error)
+    expect(failure).to.be.instanceOf(Error)
+    const { rows } = await database.pool.query('select commit_position from tillroll.generation_part')
+    memory.write(...history.steps(200))
+    const seen: number[] = []
+    const rebuilt = await build(projections, { onProgress: ({ events }: { events: number }) => seen.push(events) })
+    expect(rebuilt.every(({ resumed, live }) => resumed && live)).to.equal(true)
+    expect(rows).to.have.length(4)
+    await caughtUp(database, memory.store)
+    await expectRows(database, history.expected())
+  })
+
+  it('park what the live ones parked', async () => {
+    run()
+    const at = '2026-01-01T00:00:00Z'
+    memory.write(
+      ...history.steps(100),
+      { streamId: 'product-x', type: 'ProductAdded', data: { name: 'x', stock: 1, at } },
+      { streamId: 'product-x', type: 'StockCounted', data: { stock: 10 ** 12, at } },
+      { streamId: 'product-y', type: 'ProductAdded', data: { name: 'half \ud800', stock: 1, at } },
+      { streamId: 'product-z', type: 'ProductRetired', data: { at } },
+      { streamId: 'product-zz', type: 'ProductAdded', data: { name: 'nul \0', stock: 1, at } },
+      { streamId: 'cart-x', type: 'CartItemAdded', data: { productId: '\ud800', amount: 1, at } },
+    )
+    await caughtUp(database, memory.store)
+    const [carts, products] = await build([named('carts'), named('products')])
+    expect([carts!.comparison?.differing, carts!.wrong]).to.deep.equal([0, 0])
+    expect(products!.comparison?.differences.every(({ streamId }) => streamId === 'product-x') ?? false).to.equal(true)
+    const { rows } = await database.pool.query(
+      'select stream_id, generation from tillroll.quarantine order by stream_id, generation',
+    )
+    expect(rows).to.deep.equal(
+      ['cart-x', 'product-x', 'product-y', 'product-z', 'product-zz'].flatMap((stream_id) => [
+        { stream_id, generation: 1 },
+        { stream_id, generation: 2 },
+      ]),
+    )
+  })
+
+  it('serve every read meanwhile, while ten rebuilds follow each other under load', async () => {
+    run()
+    memory.write(...history.steps(500))
+    await caughtUp(database, memory.store)
+    const queries = createQueries(database)
+    const { value } = await queries.products()
+    let reading = true
+    let reads = 0
+    const reader = async () => {
+      while (reading) {
+        const [list, one] = await Promise.all([queries.products(), queries.product(value[0]!.productId)])
+        if (list.value.length === 0 || !one.value) throw new Error('a read saw a table that was not complete')
+        reads++
+      }
+    }
+    const writer = async () => {
+      while (reading) {
+        memory.write(...history.steps(5))
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    }
+    const load = Promise.all([reader(), reader(), writer()])
+    for (let i = 0; i < 10; i++) {
+      const rebuilt = await build([named('products'), named('carts')])
+      expect(rebuilt.every(({ comparison, live }) => live && comparison?.differing === 0)).to.equal(true)
+    }
+    reading = false
+    await load
+    expect(reads).to.be.greaterThan(20)
+    await caughtUp(database, memory.store)
+    await expectRows(database, history.expected())
+  })
+
+  it('are verified row by row against their streams', async () => {
+    run()
+    memory.write(...history.steps(500))
+    await caughtUp(database, memory.store)
+    for (const projection of projections) {
+      const verified = await verify(database.pool, memory.store, projection)
+      expect(verified.differences).to.deep.equal([])
+      expect(verified.rows).to.equal(history.expected()[projection.name]!.size)
+    }
+    await database.pool.query(
+      `update tillroll.users_1 set epoch = 77 where stream_id = (select min(stream_id) from tillroll.users_1)`,
+    )
+    const { differences } = await verify(database.pool, memory.store, named('users'))
+    expect(differences.map(({ columns }) => columns)).to.deep.equal([['epoch']])
+    expect((await verify(database.pool, memory.store, named('users'), { sample: 1 })).rows).to.equal(1)
+  })
+
+  it('are built in bulk where the history is long and the tables are new', async () => {
+    memory.write(...history.steps(2_500))
+    run()
+    await until(
+      async () => Object.values((await readCheckpoint(database.pool))?.generations ?? {}).filter(({ live }) => live).length === 4,
+    )
+    memory.write(...history.steps(50))
+    await caughtUp(database, memory.store)
+    await expectRows(database, history.expected())
+  })
+
+  describe('by a new release', () => {
+    // A column of another type, and another column.
+    const next = anyProjection({
+      ...products,
+      version: 2,
+      columns: (table) => {
+        table.text('name').notNullable()
+        table.text('stock').notNullable()
+        table.text('shout').notNullable()
+      },
+      evolve: (row: { name: string; stock: string; shout: string } | undefined, event) => {
+        const { data } = event as { data: Record<string, unknown> }
+        if (event.type === 'ProductAdded') {
+          return { name: data.name as string, stock: `${data.stock}`, shout: `${data.name}!` }
+        }
+        return event.type === 'StockCounted' ? { ...row!, stock: `${data.stock}` } : row
+      },
+    })
+    const upgraded = projections.map((projection) => (projection.name === 'products' ? next : projection))
+
+    it('take over while the older one projects and serves, which then steps down', async () => {
+      const older = run({ holder: 'older' })
+      memory.write(...history.steps(300))
+      await caughtUp(database, memory.store)
+      const newer = run({ holder: 'newer', projections: upgraded })
+      await until(async () => (await live('products')).live?.version === 2)
+      expect((await live('products')).beside).to.deep.equal([])
+      memory.write(...history.steps(50))
+      await caughtUp(database, memory.store)
+      expect(older.logged.some((line) => line.includes('standing by'))).to.equal(true)
+      expect(newer.logged.some((line) => line.includes('built products'))).to.equal(true)
+      const rows = await rowsOf(database, next, (await live('products')).live!.generation)
+      for (const [streamId, row] of history.expected().products!) {
+        expect(rows.get(streamId)).to.have.property('shout')
+        expect(rows.has(streamId), (row as { name: string }).name).to.equal(true)
+      }
+    })
+
+    it('and given back to the older one, go on where that had left them', async () => {
+      const older = run({ holder: 'older' })
+      memory.write(...history.steps(300))
+      await caughtUp(database, memory.store)
+      await older.stop()
+      const newer = run({ holder: 'newer', projections: upgraded })
+      await until(async () => (await live('products')).live?.version === 2)
+      await newer.stop()
+      memory.write(...history.steps(100))
+      run({ holder: 'older' })
+      run({ holder: 'newer', projections: upgraded })
+      const [back] = await build([named('products')])
+      expect(back).to.deep.include({ generation: 1, resumed: true, live: true })
+      await caughtUp(database, memory.store)
+      await expectRows(database, history.expected())
+    })
+  })
+
+  it('are split by stream, every stream in one part', () => {
+    const streams = Array.from({ length: 3_000 }, (_, i) => `order-${i.toString(16).padStart(24, '0')}`)
+    const counts = [0, 0, 0]
+    for (const streamId of streams) counts[partOf(streamId, 3)]! += 1
+    expect(Math.min(...counts)).to.be.greaterThan(800)
+  })
+})
