@@ -5,6 +5,7 @@ import { connectStore, type Store } from '../../src/eventstore/store.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { kafkaTopics } from './support/kafka.js'
 import { expectedOf, lifeOf, live, newOrderId, somethingElse } from './support/orders.js'
 import { type BridgeSetup, silent, startBridge, until } from './support/running.js'
 import { differences, postgresTopics, type Topics } from './support/topics.js'
@@ -18,6 +19,7 @@ const contract = (name: string, topics: Topics) => {
     let test: TestDatabase
     let database: Database
     const partitions = 4
+    const begun: string[] = []
 
     before(async () => {
       node = await startEventStore()
@@ -29,6 +31,7 @@ const contract = (name: string, topics: Topics) => {
     after(async () => {
       await feed.close()
       await store.close()
+      await Promise.all(begun.map(topics.remove))
       await database.close()
       await test.drop()
       await node.stop()
@@ -36,6 +39,7 @@ const contract = (name: string, topics: Topics) => {
 
     const setup = async (): Promise<BridgeSetup> => {
       const topic = topics.newName()
+      begun.push(topic)
       return { database, feed, store, topic, sinks: await topics.begin(database, topic, partitions) }
     }
     const expectExact = async (topic: string) => {
@@ -217,3 +221,9 @@ const contract = (name: string, topics: Topics) => {
 }
 
 contract('into Postgres', postgresTopics)
+
+const { KAFKA_BROKERS, KAFKA_BROKERS_TLS, ...others } = process.env
+if (KAFKA_BROKERS) contract('into Kafka', kafkaTopics({ KAFKA_BROKERS }))
+if (KAFKA_BROKERS_TLS) {
+  contract('into Kafka over TLS, with SCRAM', kafkaTopics({ ...others, KAFKA_BROKERS: KAFKA_BROKERS_TLS }))
+}

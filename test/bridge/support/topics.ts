@@ -21,6 +21,7 @@ export type Topics = {
   readonly readAll: (database: Database, topic: string) => Promise<readonly Seen[]>
   /** Begins the topic. */
   readonly begin: (database: Database, topic: string, partitions: number) => Promise<Sinks>
+  readonly remove: (topic: string) => Promise<void>
 }
 
 type Row = Omit<Seen, 'offset'> & { readonly offset: number }
@@ -39,6 +40,8 @@ export const postgresTopics: Topics = {
     await createGenerations(database, 'postgres').begin(topic, partitions)
     return postgresSinks(database, partitions)
   },
+  // It goes with its database.
+  remove: async () => undefined,
 }
 
 /** For each order, the event ids of its records, in the order of its partition. */

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto'
+import type { Kafka } from 'kafkajs'
+import { createGenerations } from '../../../src/bridge/generations.js'
+import { kafkaSinks } from '../../../src/bridge/kafka.js'
+import { progressTopic } from '../../../src/bridge/kafka-progress.js'
+import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka-settings.js'
+import type { Seen, Topics } from './topics.js'
+
+/** Every record of the topic, each partition in its order; `uncommitted`: also those of transactions that were given up. */
+export const readTopic = async (kafka: Kafka, topic: string, uncommitted = false): Promise<readonly Seen[]> => {
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = new Map((await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, BigInt(high)]))
+  await admin.disconnect()
+  const reached = (partition: number, next: bigint) => {
+    if (next >= ends.get(partition)!) ends.delete(partition)
+    return ends.size === 0
+  }
+  for (const partition of [...ends.keys()]) reached(partition, 0n)
+  if (ends.size === 0) return []
+
+  const seen: Seen[] = []
+  const consumer = kafka.consumer({ groupId: `test-${randomUUID()}`, readUncommitted: uncommitted, maxWaitTimeInMs: 20 })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await new Promise<void>((resolve, reject) => {
+    consumer.on('consumer.crash', ({ payload }) => reject(payload.error))
+    consumer.on('consumer.end_batch_process', ({ payload }) => {
+      if (reached(payload.partition, BigInt(payload.lastOffset) + 1n)) resolve()
+    })
+    const eachMessage = async ({
+      partition,
+      message,
+    }: Parameters<NonNullable<Parameters<typeof consumer.run>[0]>['eachMessage'] & {}>[0]) => {
+      const headers = Object.fromEntries(Object.entries(message.headers ?? {}).map(([name, value]) => [name, `${value}`]))
+      seen.push({ partition, offset: BigInt(message.offset), key: `${message.key}`, headers, value: `${message.value}` })
+    }
+    consumer.run({ autoCommit: false, eachMessage }).catch(reject)
+  })
+  await consumer.disconnect()
+  return seen.sort((a, b) => a.partition - b.partition || Number(a.offset - b.offset))
+}
+
+/** Kafka, where the environment names brokers; `variables`: as they would stand in it. */
+export const kafkaTopics = (
+  variables: NodeJS.ProcessEnv & { KAFKA_BROKERS: string },
+): Topics & { readonly settings: KafkaSettings } => {
+  const settings = readKafkaSettings(variables.KAFKA_BROKERS.split(','), variables)
+  const kafka = kafkaClient(settings)
+  const sinks: Topics['sinks'] = (database, partitions) => kafkaSinks(database, settings, partitions)
+  return {
+    settings,
+    sinks,
+    newName: () => `test-${randomUUID()}`,
+    readAll: (_, topic) => readTopic(kafka, topic),
+    begin: async (database, topic, partitions) => {
+      const made = sinks(database, partitions)
+      await createGenerations(database, 'kafka').begin(topic, await made.prepare(topic))
+      return made
+    },
+    remove: async (topic) => {
+      const admin = kafka.admin()
+      await admin.connect()
+      await admin.deleteTopics({ topics: [topic, progressTopic(topic)] })
+      await admin.disconnect()
+    },
+  }
+}
