@@ -1,3 +1,4 @@
+import { serveAdmin } from './care/admin.js'
 import { type Handler, serveGrpc } from './grpc.js'
 import { readGossip, supportedMethods } from './rpc/about.js'
 import { append } from './rpc/append.js'
@@ -39,7 +40,7 @@ export const startNode = async ({ port = 0, host = '127.0.0.1', ...options }: No
     ['/event_store.client.server_features.ServerFeatures/GetSupportedMethods', supportedMethods()],
     ['/event_store.client.gossip.Gossip/Read', readGossip(() => ({ host, port: boundPort }), now)],
   ])
-  const server = await serveGrpc(methods, { host, port, aside: () => false }).catch(async (error: unknown) => {
+  const server = await serveGrpc(methods, { host, port, aside: serveAdmin(store, now) }).catch(async (error: unknown) => {
     await store.close()
     throw error
   })

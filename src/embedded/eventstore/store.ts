@@ -31,6 +31,8 @@ export type Store = {
   readonly catalog: Catalog
   readonly log: Log
   readonly watchers: Watchers
+  /** Begins a new segment, between two groups. */
+  readonly roll: () => Promise<void>
   /** Rejects when the disk failed: nothing more can be written. */
   readonly failed: Promise<never>
   readonly close: () => Promise<void>
@@ -39,6 +41,8 @@ export type Store = {
 export type StoreOptions = {
   readonly folder: string
   readonly files?: Files
+  /** Where the index is kept; in the folder, if it isn't said. */
+  readonly indexFolder?: string
   readonly segmentBytes?: number
   /** The clock, in milliseconds since 1970. */
   readonly now?: () => number
@@ -50,7 +54,7 @@ export type StoreOptions = {
 export const openStore = async (options: StoreOptions): Promise<Store> => {
   const { folder, files = diskFiles, segmentBytes, now = Date.now, onProgress } = options
   const { log, closed } = await openLog(files, folder, segmentBytes === undefined ? {} : { segmentBytes })
-  const indexFolder = join(folder, 'index')
+  const indexFolder = options.indexFolder ?? join(folder, 'index')
   try {
     const whole = closed !== undefined && (await isCatalogWhole(indexFolder, closed.indexSize, closed.indexSum))
     const catalog = await openCatalog(indexFolder, !whole)
@@ -180,6 +184,7 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number): Promise<S
     catalog,
     log,
     watchers,
+    roll: () => writer.pause(log.roll),
     failed: writer.failed,
     close: async () => {
       const inOrder = await writer.close()
