@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { eventsCommand } from './events.js'
 import { withInstance } from './instance.js'
+import { projectionsCommand } from './projections.js'
 import { serveCommand } from './serve.js'
 import { usersCommand } from './users.js'
 
@@ -9,7 +10,11 @@ const program = new Command('tillroll')
   .description("a shop's backend whose one truth is its event history")
   .configureHelp({ showGlobalOptions: true })
 
-for (const command of [serveCommand(), usersCommand(withInstance), eventsCommand(withInstance)]) program.addCommand(command)
+program
+  .addCommand(serveCommand())
+  .addCommand(usersCommand(withInstance))
+  .addCommand(projectionsCommand(withInstance))
+  .addCommand(eventsCommand(withInstance))
 
 /** What was asked for can't be done (1), or can't be understood (2): one sentence, and the stack only for who looks for a bug. */
 const run = async (): Promise<number> => {
@@ -18,7 +23,8 @@ const run = async (): Promise<number> => {
     await exiting(program).parseAsync()
     return 0
   } catch (error) {
-    // commander has said what was wrong.
+    if (error instanceof InvalidArgumentError) process.stderr.write(`error: ${error.message}\n`)
+    // Anything else of commander's it has said itself.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     process.stderr.write(`tillroll: ${debugging ? (error as Error).stack : (error as Error).message}\n`)
     return 1
