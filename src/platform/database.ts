@@ -24,12 +24,19 @@ export type DatabaseOptions = {
 
 /** Connects lazily: nothing fails before the first query. */
 export const connectDatabase = (url: string, options: DatabaseOptions = {}): Database => {
-  const { connections = 8, onWarning = ignore } = options
+  const { connections = 8, onWarning: tell = ignore } = options
+  let closing = false
+  // At the end the server may cut a connection off before it has read our good-bye.
+  const onWarning = (message: string) => (closing ? undefined : tell(message))
   const pool = new pg.Pool({ ...connectionOf(url, options), max: connections })
   // Without a listener the loss of an idle connection ends the process.
   pool.on('error', (error) => onWarning(error.message))
-  const knex = knexOf(url, options)
-  return { url, pool, knex, close: () => Promise.all([pool.end(), knex.destroy()]).then(() => undefined) }
+  const knex = knexOf(url, { ...options, onWarning })
+  const close = async () => {
+    closing = true
+    await Promise.all([pool.end(), knex.destroy()])
+  }
+  return { url, pool, knex, close }
 }
 
 /**
