@@ -60,7 +60,10 @@ describe('database', () => {
         'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
       )
       await other.end()
-      expect((await query('select 1 as one')).rows).to.deep.equal([{ one: 1 }])
+      // Whoever asks before the news has arrived here is told that the connection ended; the next one gets another.
+      const first = await query('select 1 as one').catch((error) => error)
+      const { rows } = first.code === '57P01' ? await query('select 1 as one') : first
+      expect(rows).to.deep.equal([{ one: 1 }])
     })
   }
 })
