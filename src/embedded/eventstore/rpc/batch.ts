@@ -60,6 +60,8 @@ export const batchAppend =
   (store: Store, now: () => number): Handler =>
   (call) => {
     const open = new Map<string, Open>()
+    let deciding = 0
+    let ended = false
     call.onStop(cancelled)
     call.onOver(() => {
       for (const { timer } of open.values()) clearTimeout(timer)
@@ -119,9 +121,12 @@ export const batchAppend =
           open.delete(correlation)
           clearTimeout(append.timer)
           if (append.answered) return
-          store.append(append.name, append.expectation, append.events, append.deadline, (outcome) =>
-            reply(call, correlation, append, outcome),
-          )
+          deciding++
+          store.append(append.name, append.expectation, append.events, append.deadline, (outcome) => {
+            deciding--
+            reply(call, correlation, append, outcome)
+            if (ended && deciding === 0) call.end()
+          })
         } else if (!append.answered && !append.timer) {
           append.timer = setTimeout(
             () => reply(call, correlation, append, { kind: 'timeout' }),
@@ -129,7 +134,11 @@ export const batchAppend =
           )
         }
       },
-      end: () => call.end(),
+      // Some clients close their side at once, and read the reply then.
+      end: () => {
+        ended = true
+        if (deciding === 0) call.end()
+      },
     }
   }
 
