@@ -36,6 +36,8 @@ export type Store = {
   /** Rejects when the disk failed: nothing more can be written. */
   readonly failed: Promise<never>
   readonly close: () => Promise<void>
+  /** Leaves the files as a crash would: for tests of it. */
+  readonly abandon: () => Promise<void>
 }
 
 export type StoreOptions = {
@@ -186,6 +188,10 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number): Promise<S
     watchers,
     roll: () => writer.pause(log.roll),
     failed: writer.failed,
+    abandon: () => {
+      writer.abandon()
+      return catalog.discard()
+    },
     close: async () => {
       const inOrder = await writer.close()
       if (!inOrder) {

@@ -18,6 +18,7 @@ export type Writer = {
   readonly failed: Promise<never>
   /** Ends after the group on its way; what still waits is unavailable. Answers whether all went well. */
   readonly close: () => Promise<boolean>
+  readonly abandon: () => void
   /** Runs between two groups. */
   readonly pause: <T>(work: () => Promise<T>) => Promise<T>
 }
@@ -73,6 +74,7 @@ export const createWriter = (log: Log, catalog: Catalog, { draft: newDraft, appl
     try {
       if (!draft.isEmpty()) {
         await log.commit(draft.seal())
+        if (broken) return
         apply(draft)
         flushSoon()
       }
@@ -124,6 +126,11 @@ export const createWriter = (log: Log, catalog: Catalog, { draft: newDraft, appl
         pauses.push(() => work().then(resolve, reject))
         start()
       }),
+    abandon: () => {
+      closing = true
+      broken = true
+      clearTimeout(flushTimer)
+    },
     close: async () => {
       closing = true
       await running
