@@ -3,11 +3,16 @@ import { Argument, Command, InvalidArgumentError } from 'commander'
 import { createFeed } from '../eventstore/feed.js'
 import { readConfig } from '../platform/config.js'
 import { projections } from '../projections/all.js'
+import { transaction } from '../projections/batch.js'
 import type { Difference } from '../projections/compare.js'
 import type { AnyProjection } from '../projections/projection.js'
+import { listParked, type Parked } from '../projections/quarantine.js'
 import { type Rebuilt, rebuild } from '../projections/rebuild.js'
+import { retryParked } from '../projections/retry.js'
 import { runProjections } from '../projections/runner.js'
 import { projectionStatus, type Status } from '../projections/status.js'
+import { renewView, rollback } from '../projections/swap.js'
+import { verify } from '../projections/verify.js'
 import type { Instance, WithInstance } from './instance.js'
 import { createProgress } from './progress.js'
 
@@ -32,8 +37,43 @@ export const projectionsCommand = (withInstance: WithInstance): Command => {
     .action((name: string | undefined, flags: RebuildFlags) =>
       withInstance(readConfig(), (instance) => rebuildThem(instance, chosen(name, flags.all), flags)),
     )
+  command
+    .command('verify')
+    .description('fold rows again from their streams and compare; exits 1 on a difference')
+    .addArgument(new Argument('<name>').choices(names))
+    .option('--sample <rows>', 'only so many, at random', wholeNumber)
+    .action((name: string, flags: { sample?: number }) =>
+      withInstance(readConfig(), (instance) => verifyOne(instance, named(name), flags)),
+    )
+  command
+    .command('rollback')
+    .description('make the generation live again that was live before')
+    .addArgument(new Argument('<name>').choices(names))
+    .action((name: string) => withInstance(readConfig(), (instance) => rollBack(instance, named(name))))
+  command.addCommand(quarantineCommand(withInstance))
   return command
 }
+
+const quarantineCommand = (withInstance: WithInstance): Command => {
+  const quarantine = new Command('quarantine').description('streams that are parked, because an event or its row was refused')
+  quarantine
+    .command('list')
+    .option('--json', 'for a program to read')
+    .action((flags: { json?: true }) => withInstance(readConfig(), (instance) => listQuarantine(instance, flags)))
+  quarantine
+    .command('retry')
+    .description('fold them again from their beginning, with the code of today; exits 1 where one stays parked')
+    .argument('[stream]', 'this one alone, such as order-000000010000000000000001')
+    .action((streamId: string | undefined) => withInstance(readConfig(), (instance) => retryQuarantine(instance, streamId)))
+  return quarantine
+}
+
+const wholeNumber = (text: string): number => {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number of rows')
+  return Number(text)
+}
+
+const named = (name: string): AnyProjection => projections.find((projection) => projection.name === name)!
 
 const chosen = (name: string | undefined, all: true | undefined): readonly AnyProjection[] => {
   if ((name === undefined) === (all === undefined)) throw new InvalidArgumentError(`name one of ${names.join(', ')}, or --all`)
@@ -43,7 +83,7 @@ const chosen = (name: string | undefined, all: true | undefined): readonly AnyPr
 const list = async ({ database, store }: Instance, { json }: { json?: true }): Promise<void> => {
   const status = await projectionStatus({ client: database.pool, store, projections })
   if (!status) throw new Error('the projections have never run on this database: tillroll serve runs them')
-  if (json) return console.log(JSON.stringify(status, (_, value) => (typeof value === 'bigint' ? Number(value) : value)))
+  if (json) return console.log(JSON.stringify(status, plain))
   console.log(described(status))
   console.table(
     Object.fromEntries(
@@ -68,6 +108,57 @@ const described = ({ position, head, behind, lastEventAge, holder }: Status): st
     lastEventAge === undefined ? 'no event yet' : `last event ${Math.round(lastEventAge / 1000)} s old`,
     holder === undefined ? 'nobody is projecting' : `projecting: ${holder}`,
   ].join('; ')
+
+const verifyOne = async (
+  { database, store }: Instance,
+  projection: AnyProjection,
+  { sample }: { sample?: number },
+): Promise<void> => {
+  const { rows, differences } = await verify(database.pool, store, projection, sample === undefined ? {} : { sample })
+  for (const difference of differences) console.log(differenceLines(difference, 'the row', 'its stream').join('\n'))
+  if (differences.length > 0)
+    throw new Error(`${differences.length} of ${rows} rows of ${projection.name} differ from their streams`)
+  console.log(`${projection.name}: ${rows} rows are as their streams say`)
+}
+
+const rollBack = async ({ database, log }: Instance, projection: AnyProjection): Promise<void> => {
+  const client = await database.pool.connect()
+  try {
+    const { from, to } = await transaction(client, () => rollback(client, projection))
+    console.log(`${projection.name}: generation ${to.generation} is live again, in place of ${from.generation}`)
+    const renewed = await renewView(client, projection, to.generation)
+    if (!renewed)
+      log.warn(`the view tillroll.${projection.name} is in use or depended on: it still shows generation ${from.generation}`)
+  } finally {
+    client.release(true)
+  }
+}
+
+const listQuarantine = async ({ database }: Instance, { json }: { json?: true }): Promise<void> => {
+  const parked = await listParked(database.pool)
+  if (json) return console.log(JSON.stringify(parked, plain))
+  if (parked.length === 0) console.log('nothing is parked')
+  for (const { projection, generation, streamId, eventType, revision, error, attempts, firstAt } of parked) {
+    console.log(`${projection} (generation ${generation}) ${streamId}: ${eventType} at revision ${revision}: ${error}`)
+    console.log(`  since ${firstAt.toISOString()}, ${attempts} attempt${attempts === 1 ? '' : 's'}`)
+  }
+}
+
+const retryQuarantine = async ({ database, store }: Instance, streamId: string | undefined): Promise<void> => {
+  const client = await database.pool.connect()
+  try {
+    const wanted = (parked: Parked) => streamId === undefined || parked.streamId === streamId
+    const retried = await retryParked(client, store, projections, wanted)
+    for (const { parked, error } of retried) console.log(`${parked.projection} ${parked.streamId}: ${error ?? 'is folded again'}`)
+    const failed = retried.filter(({ error }) => error !== undefined).length
+    if (failed > 0) throw new Error(`${failed} of ${retried.length} stay parked`)
+    if (retried.length === 0) console.log('nothing was parked')
+  } finally {
+    client.release(true)
+  }
+}
+
+const plain = (_: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
 
 const holder = `${hostname()} (pid ${process.pid})`
 
@@ -105,14 +196,17 @@ const sentences = ({ projection, generation, resumed, comparison, right, wrong, 
     `${projection}: generation ${generation}${resumed ? ', resumed,' : ''} ${live ? 'is live' : 'was dropped again'}`,
   ]
   if (comparison) lines.push(`  ${comparison.rows} rows, ${comparison.differing} of them not as the live ones were`)
-  for (const difference of comparison?.differences ?? []) lines.push(...differenceLines(difference))
+  for (const difference of comparison?.differences ?? [])
+    lines.push(...differenceLines(difference, 'the old generation', 'the new one'))
   if (right > 0) lines.push(`  ${right} of these rows, folded once more from their streams, are as they were built`)
   if (wrong > 0) lines.push(`  ${wrong} of these rows, folded once more from their streams, are NOT as they were built`)
   return lines.join('\n')
 }
 
-const differenceLines = ({ streamId, live, built, columns }: Difference): string[] => {
-  if (!live) return [`  ${streamId}: only in the new generation`]
-  if (!built) return [`  ${streamId}: only in the old generation`]
-  return columns.map((name) => `  ${streamId}: ${name} was ${JSON.stringify(live[name])}, is ${JSON.stringify(built[name])}`)
+const differenceLines = ({ streamId, live, built, columns }: Difference, before: string, after: string): string[] => {
+  if (!live) return [`  ${streamId}: only in ${after}`]
+  if (!built) return [`  ${streamId}: only in ${before}`]
+  return columns.map(
+    (name) => `  ${streamId}: ${name} is ${JSON.stringify(live[name])} in ${before}, ${JSON.stringify(built[name])} in ${after}`,
+  )
 }

@@ -48,10 +48,9 @@ const amountOf = (lines: readonly CartLine[], productId: ProductId): number =>
   lines.find((line) => line.productId === productId)?.amount ?? 0
 
 const withAmount = (lines: readonly CartLine[], productId: ProductId, amount: number): readonly CartLine[] => {
-  if (amount <= 0) return lines.filter((line) => line.productId !== productId)
-  return lines.some((line) => line.productId === productId)
-    ? lines.map((line) => (line.productId === productId ? { productId, amount } : line))
-    : [...lines, { productId, amount }]
+  const i = lines.findIndex((line) => line.productId === productId)
+  if (amount <= 0) return i < 0 ? lines : lines.toSpliced(i, 1)
+  return i < 0 ? [...lines, { productId, amount }] : lines.with(i, { productId, amount })
 }
 
 /** What was put in while the checkout ran stays. */

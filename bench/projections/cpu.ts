@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Seconds of CPU that a process and all its descendants have used (Linux); 0 elsewhere. */
+export const cpuSeconds = (pid: number): number => {
+  const processes = stats()
+  const family = new Set([pid])
+  for (let grown = true; grown; ) {
+    grown = false
+    for (const each of processes) {
+      if (family.has(each.parent) && !family.has(each.pid)) {
+        family.add(each.pid)
+        grown = true
+      }
+    }
+  }
+  // A backend that has ended is counted with its parent.
+  return processes.filter((each) => family.has(each.pid)).reduce((sum, { ticks }) => sum + ticks, 0) / 100
+}
+
+const stats = () =>
+  entries().flatMap((pid) => {
+    try {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')
+        .map(Number)
+      return [{ pid, parent: fields[1]!, ticks: fields[11]! + fields[12]! + fields[13]! + fields[14]! }]
+    } catch (error) {
+      if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
+      throw error
+    }
+  })
+
+const entries = (): number[] => {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger)
+  } catch {
+    return []
+  }
+}

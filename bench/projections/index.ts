@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { spawnEventStore } from '../../src/embedded/eventstore/spawn.js'
+import { startPostgres } from '../../src/embedded/postgres.js'
+import { connectStore } from '../../src/eventstore/store.js'
+import { connectDatabase, migrate } from '../../src/platform/database.js'
+import { projections } from '../../src/projections/all.js'
+import { transaction } from '../../src/projections/batch.js'
+import { beginCheckpoint } from '../../src/projections/generations.js'
+import { rebuild } from '../../src/projections/rebuild.js'
+import { cpuSeconds } from './cpu.js'
+
+// node --import tsx bench/projections/index.ts <event store folder>
+const [folder] = process.argv.slice(2)
+if (!folder) throw new Error('name the folder of an event store, as bench:seed makes one')
+const log = { info: console.log, warn: console.warn, error: console.error }
+
+const home = await mkdtemp(join(tmpdir(), 'tillroll-bench-'))
+const eventstore = await spawnEventStore({ folder })
+const postgres = await startPostgres({ folder: join(home, 'postgres') })
+const store = connectStore(eventstore.url)
+const database = connectDatabase(postgres.url, { statementTimeout: 0 })
+
+let peak = 0
+const memory = setInterval(() => {
+  peak = Math.max(peak, process.memoryUsage().rss)
+}, 100)
+
+const measured = async (name: string, work: () => Promise<number>): Promise<void> => {
+  peak = 0
+  const pids = { self: process.pid, 'event store': eventstore.pid, Postgres: postgres.pid }
+  const usage = () => Object.entries(pids).map(([, pid]) => cpuSeconds(pid))
+  const before = usage()
+  const own = process.cpuUsage()
+  const began = performance.now()
+  const count = await work()
+  const seconds = (performance.now() - began) / 1_000
+  const { user, system } = process.cpuUsage(own)
+  const [, ...others] = usage().map((after, i) => after - before[i]!)
+  const micro = (cpu: number) => `${((cpu / count) * 1e6).toFixed(1)} µs`
+  console.log(
+    `${name}: ${count} in ${seconds.toFixed(1)} s, ${Math.round(count / seconds)}/s; CPU each: here ${micro((user + system) / 1e6)}, ` +
+      `event store ${micro(others[0]!)}, Postgres ${micro(others[1]!)}; here at most ${Math.round(peak / 1e6)} MB`,
+  )
+}
+
+try {
+  await migrate(postgres.url)
+  let events = 0
+  await measured("the client's readAll alone", async () => {
+    for await (const _ of store.readAll()) events++
+    return events
+  })
+  const last = (await store.last())!
+  const at = { commit: last.position, prepare: last.preparePosition, eventId: last.id }
+  const client = await database.pool.connect()
+  await transaction(client, () => beginCheckpoint(client, projections, 'bench', at))
+  client.release()
+  await measured('rebuild --all', async () => {
+    const rebuilt = await rebuild({
+      database,
+      store,
+      projections,
+      holder: 'bench',
+      leaseTtl: 3_000,
+      log,
+      signal: new AbortController().signal,
+    })
+    if (!rebuilt.every(({ live }) => live)) throw new Error('not live')
+    return events
+  })
+  for (const { name } of projections) {
+    const { rows } = await database.pool.query(`select count(*)::int8 as count from tillroll.${name}_1`)
+    console.log(`${name}: ${rows[0].count} rows`)
+  }
+} finally {
+  clearInterval(memory)
+  await Promise.all([store.close(), database.close()])
+  await Promise.all([eventstore.stop(), postgres.stop()])
+  await rm(home, { recursive: true })
+}
