@@ -100,7 +100,8 @@ const hold = async (options: LeaseOptions, epoch: number, until: number): Promis
   if (options.signal.aborted) end()
   const renewing = renew(options, epoch, until, over)
   try {
-    await options.onAcquired({ epoch, signal: over.signal })
+    // Aborted while it was being acquired: work that listens for the abort would never hear of it.
+    if (!over.signal.aborted) await options.onAcquired({ epoch, signal: over.signal })
   } catch (error) {
     if (!(error instanceof LeaseLost)) throw error
   } finally {
