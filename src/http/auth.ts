@@ -86,6 +86,9 @@ export const admit = async (ctx: Context, who: Who, tokens: Tokens, sessions: Se
   return caller
 }
 
+/** Whether the caller's token would still be taken. */
+export const isCurrent = ({ userId, epoch }: Caller, sessions: Sessions): boolean => sessions.of(userId)?.epoch === epoch
+
 /** Whether the caller has one of the roles. Throws `Refusal` 503 where a role taken away elsewhere might not be known here yet. */
 export const hasRole = (caller: Caller, allowed: readonly Role[], sessions: Sessions): boolean => {
   if (!allowed.includes(caller.role)) return false

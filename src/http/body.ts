@@ -50,13 +50,14 @@ const readBytes = async (request: IncomingMessage, length: string | undefined): 
 
 const isTooLarge = (error: unknown): boolean => error instanceof Error && 'type' in error && error.type === 'entity.too.large'
 
-/** Checks what a client sent; throws `Refusal` 400 that names each field and what it should be. */
-export const checked = <Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> => {
+/** Checks what a client sent; throws `Refusal` 400 that names each field and what it should be. `what`: the whole, where it has no fields. */
+export const checked = <Schema extends z.ZodType>(schema: Schema, input: unknown, what?: string): z.output<Schema> => {
   const result = schema.safeParse(input)
   if (result.success) return result.data
   const issues = result.error.issues.slice(0, 5)
-  const messages = issues.map(({ path, message }) =>
-    path.length > 0 ? `${path.join('.')}: ${message}` : 'the body must be a JSON object',
-  )
+  const messages = issues.map(({ path, message }) => {
+    if (path.length > 0) return `${path.join('.')}: ${message}`
+    return what === undefined ? 'the body must be a JSON object' : `${what}: ${message}`
+  })
   throw new Refusal(400, messages.join('; '))
 }

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import type { Topic } from '../bridge/reader.js'
 import type { Commands } from '../commands/index.js'
 import type { OrderId } from '../domain/ids.js'
 import type { HistoryEntry } from '../history/orders.js'
@@ -30,12 +31,12 @@ export type HttpDeps = {
     readonly idempotency: Buffer
   }
   readonly history: { readonly orderHistory: (orderId: OrderId) => Promise<readonly HistoryEntry[]> }
-  readonly topic: { readonly records: (from: RecordsFrom) => Promise<unknown> }
+  readonly topic: Pick<Topic, 'records' | 'events'>
   readonly health: () => Promise<Health> | Health
   readonly registry: Registry
+  /** Aborts when no more requests are taken: streams, which end by nothing else, end then. */
+  readonly ending?: AbortSignal
 }
-
-export type RecordsFrom = { readonly partition?: number; readonly offset: number; readonly limit: number }
 
 export type Health = { readonly ready: boolean; readonly parts: { readonly [part: string]: unknown } }
 

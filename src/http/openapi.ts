@@ -72,6 +72,8 @@ const isNeeded = (schema: z.ZodType): boolean => !schema.safeParse({}).success
 
 const json = (schema: Json): Json => ({ 'application/json': { schema } })
 
+const plainText = (type: string): Json => ({ [type]: { schema: { type: 'string' } } })
+
 const header = (name: string): Parameter => ({ name, in: 'header', required: false, schema: { type: 'string' } })
 
 const headersOf = {
@@ -102,16 +104,14 @@ const parameters = ({ path, query, kind }: Route): readonly Parameter[] => {
 }
 
 const responses = (route: Route): Operation['responses'] => {
-  const { status, view, type } = route.answers
-  const success = view
-    ? json(dressed(route, schemaOf(view, 'output')))
-    : { [type ?? 'text/plain']: { schema: { type: 'string' } } }
+  const { status, view, type, events } = route.answers
+  const success = view ? json(dressed(route, schemaOf(view, 'output'))) : plainText(type ?? 'text/plain')
   const errors = errorsOf(route).map((error) => [
     String(error),
     { description: STATUS_CODES[error]!, content: errorContent(route.dialect, error) },
   ])
   return {
-    [status]: { description: STATUS_CODES[status]!, content: success },
+    [status]: { description: STATUS_CODES[status]!, content: { ...success, ...(events && plainText('text/event-stream')) } },
     ...(route.kind === 'read' && { 304: { description: STATUS_CODES[304]! } }),
     ...Object.fromEntries(errors),
   }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { z } from 'zod'
 import type { CommandContext } from '../commands/context.js'
 import type { RejectionReason } from '../domain/decider.js'
@@ -30,6 +31,8 @@ export type Answers = {
   readonly status: number
   /** The schema of the object or list inside the dialect's dress; left out where the answer is no JSON. */
   readonly view?: z.ZodType
+  /** Whether it can be had as Server-Sent Events too. */
+  readonly events?: true
   /** The media type of an answer that is no JSON. */
   readonly type?: string
   /** O's words, where they are not those of its other routes. */
@@ -49,6 +52,8 @@ export type Call<Query = unknown, Body = unknown> = {
   readonly body: Body
   readonly address: string
   readonly path: string
+  /** A header of the request; empty where there is none. */
+  readonly header: (name: string) => string
   readonly context: CommandContext
 }
 
@@ -58,6 +63,8 @@ export type Answer = {
   readonly text?: string
   /** Why the object is not brought up to date any more. */
   readonly parked?: string | undefined
+  /** Instead of either: Server-Sent Events, for as long as the client stays. */
+  readonly events?: Readable
   /** Where it differs from the route's. */
   readonly status?: number
   /** That of the object's stream; a list has none. */

@@ -147,8 +147,17 @@ export const orderFilter = z.object({
   after: id.exactOptional(),
 })
 
+/** A commit position, which a number can't hold: below 2^63. */
+export const position = z
+  .string('must be a position')
+  .regex(/^\d{1,19}$/, 'must be a position')
+  .transform(BigInt)
+  .refine((value) => value < 2n ** 63n, 'must be a position')
+  .meta({ description: 'A decimal number' })
+
 export const recordsFrom = z.object({
   partition: digits(0, 999).exactOptional(),
   offset: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+  after: position.exactOptional(),
   limit: limit.exactOptional(),
 })

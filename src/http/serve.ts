@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import type { CommandContext, CommandKey } from '../commands/context.js'
 import { idempotencyKey } from '../commands/idempotency.js'
@@ -33,7 +34,7 @@ const callOf = async (http: Http, route: Route, ctx: Context, caller: Caller | u
   const query = route.query && checked(route.query, ctx.query)
   const id = idOf(route, ctx)
   const context = contextOf(http, route, ctx, caller, { id, body })
-  return { caller: caller!, id, query, body, address: ctx.ip, path: ctx.path, context }
+  return { caller: caller!, id, query, body, address: ctx.ip, path: ctx.path, header: (name) => ctx.get(name), context }
 }
 
 /** Throws `Rejected` for what is no id: there is nothing of that name. A path without `:id` has no use for one. */
@@ -101,6 +102,10 @@ const respond = (ctx: Context, route: Route, answer: Answer): void => {
   const { status, type = 'application/json; charset=utf-8' } = route.answers
   ctx.set({ ...answer.headers })
   if (answer.position !== undefined) ctx.set('Commit-Position', answer.position.toString())
+  if (answer.events) {
+    stream(ctx, answer.events)
+    return
+  }
   const view = answer.text ?? JSON.stringify(answer.view)
   const tag = etagOf(route, answer, view)
   if (tag) ctx.set('ETag', tag)
@@ -117,6 +122,12 @@ const respond = (ctx: Context, route: Route, answer: Answer): void => {
 const etagOf = ({ kind }: Route, { revision, object }: Answer, view: string): string | undefined => {
   if (kind === 'other' || (kind === 'command' && revision === undefined)) return undefined
   return tagOf(object === undefined ? view : JSON.stringify(object), revision)
+}
+
+const stream = (ctx: Context, events: Readable): void => {
+  ctx.set('Cache-Control', 'no-store')
+  ctx.type = 'text/event-stream'
+  ctx.body = events
 }
 
 /** What depends on the caller may be kept by the caller alone, and whatever may be kept is asked for again by its ETag. */

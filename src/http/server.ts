@@ -26,12 +26,14 @@ export const createHttp = (deps: HttpDeps): Koa => {
   }
   const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]
   const app = new Koa()
+  // What breaks once an answer has begun: mostly a client that has left.
+  app.on('error', (error: Error) => deps.log.debug({ error: `${error.name}: ${error.message}` }, 'an answer broke off'))
   app.use(observe(deps.log, deps.registry))
   app.use(errors)
   app.use(helmet())
-  app.use(wellFormed)
-  app.use(limited(http))
+  app.use(readable)
   app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
+  app.use(limited(http))
   app.use(unknown)
   return app
 }
@@ -64,8 +66,8 @@ const routerOf = (http: Http, routes: readonly Route[]): Router => {
   for (const route of routes) paths.set(route.path, [...(paths.get(route.path) ?? []), route])
   const literalFirst = [...paths].sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')))
   for (const [path, ofPath] of literalFirst) {
-    for (const route of ofPath) router.register(path, [route.method], [known(route), (ctx) => serve(http, route)(ctx)])
-    router.all(path, known(ofPath[0]!), otherMethod(ofPath))
+    for (const route of ofPath) router.register(path, [route.method], [known(route), limited(http), serve(http, route)])
+    router.all(path, known(ofPath[0]!), limited(http), otherMethod(ofPath))
   }
   return router
 }
@@ -88,15 +90,25 @@ const otherMethod = (routes: readonly Route[]) => {
   }
 }
 
-const wellFormed = (ctx: Context, next: Next): Promise<void> => {
+/** Node passes request targets on as they came, and not each can be read as one. */
+const readable = (ctx: Context, next: Next): Promise<void> => {
+  if (!hasPath(ctx)) throw new Refusal(400, 'the request has no path that can be read')
+  return next()
+}
+
+const hasPath = (ctx: Context): boolean => {
+  try {
+    return ctx.path !== ''
+  } catch {
+    return false
+  }
+}
+
+const unknown = (ctx: Context): void => {
   try {
     decodeURIComponent(ctx.path)
   } catch (error) {
     throw new Refusal(400, 'the path is not valid percent-encoded UTF-8', { cause: error })
   }
-  return next()
-}
-
-const unknown = (): void => {
   throw new Refusal(404, 'there is no such route; see /docs')
 }

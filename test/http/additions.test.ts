@@ -1,9 +1,11 @@
 import { expect } from 'chai'
+import { app } from './app.js'
 import {
   aCustomer,
   anOrder,
   aProduct,
   type Envelope,
+  logIn,
   type Order,
   type Person,
   type Product,
@@ -214,20 +216,59 @@ describe('the routes beyond the documents', () => {
   })
 
   describe('GET /topics/orders/records', () => {
-    it('answers records to staff and analysts', async () => {
-      for (const { token } of [await theStaff(), await theAnalyst()]) {
-        const { status, body } = await send('GET /topics/orders/records?partition=0&offset=0&limit=10', { token })
-        expect(status).to.equal(200)
-        expect(body).to.be.an('array')
+    type Record = { partition: number; offset: number; key: string; position: string; value: object; headers: object }
+
+    /** The bridge follows by itself: asks until it is there. */
+    const recordsOf = async (order: Order): Promise<readonly Record[]> => {
+      const { token } = await theStaff()
+      for (;;) {
+        const { body } = await send<Record[]>('GET /topics/orders/records?limit=1000', { token })
+        const records = body.filter(({ key }) => key === order._id)
+        if (records.length > 0) return records
       }
+    }
+
+    it('answers records to staff and analysts, by partition and offset', async () => {
+      const order = await anOrder(await aCustomer(), [[await aProduct({ price: 2 }), 1]])
+      const [record] = await recordsOf(order)
+      for (const { token } of [await theStaff(), await theAnalyst()]) {
+        const place = `partition=${record!.partition}&offset=${record!.offset}&limit=1`
+        const { status, body } = await send(`GET /topics/orders/records?${place}`, { token })
+        expect([status, body]).to.deep.equal([200, [record]])
+      }
+    })
+
+    it('is followed live as Server-Sent Events, after Last-Event-ID, until the token ends', async () => {
+      const reader = await aCustomer('reader')
+      const { grant, url } = await app()
+      await grant(reader.email, 'analyst')
+      const { token } = await logIn(reader.email)
+      const ann = await aCustomer()
+      const [first] = await recordsOf(await anOrder(ann, [[await aProduct({ price: 2 }), 1]]))
+      const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream', 'last-event-id': first!.position }
+      const response = await fetch(`${url}/topics/orders/records`, { headers })
+      expect(response.headers.get('content-type')).to.match(/^text\/event-stream/)
+      const next = await anOrder(ann, [[await aProduct({ price: 2 }), 1]])
+      let text = ''
+      const ended = async () => {
+        for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+          text += chunk
+          if (text.includes(next._id)) await grant(reader.email, 'customer')
+        }
+      }
+      // Cut off or ended: either way there is no more.
+      await ended().catch((error: Error) => expect(error.message).to.equal('terminated'))
+      expect(text).to.include(`"key":"${next._id}"`).and.not.include(`id: ${first!.position}\n`)
     })
 
     it('refuses customers (403), nobody (401) and what is no place in it (400)', async () => {
       await refusedInMsg('GET /topics/orders/records?offset=x', {}, 401)
       await refusedInMsg('GET /topics/orders/records?offset=x', { token: (await aCustomer()).token }, 403)
       const { token } = await theStaff()
-      for (const query of ['partition=-1', 'partition=x', 'offset=-1', 'offset=1e3', 'limit=0', 'limit=1001'])
+      for (const query of ['after=x', 'partition=-1', 'partition=x', 'offset=-1', 'offset=1e3', 'limit=0', 'limit=1001'])
         await refusedInMsg(`GET /topics/orders/records?${query}`, { token }, 400)
+      const headers = { accept: 'text/event-stream', 'last-event-id': 'x' }
+      expect(await refusedInMsg('GET /topics/orders/records', { token, headers }, 400)).to.match(/^Last-Event-ID/)
     })
   })
 

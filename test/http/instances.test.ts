@@ -107,8 +107,10 @@ describe('instances', () => {
         expect((await sendTo(few.url, 'GET /metrics', {})).status).to.equal(200)
       }
       expect(statuses).to.deep.equal([200, 200, 200, 429, 429])
-      const { headers } = await sendTo(few.url, 'GET /nowhere', {})
-      expect(Number(headers.get('retry-after'))).to.be.within(1, 60)
+      const unknown = await sendTo(few.url, 'GET /nowhere', {})
+      expect(Number(unknown.headers.get('retry-after'))).to.be.within(1, 60)
+      expect((await sendTo(few.url, 'GET /orders/1', {})).body).to.include({ status: 429, message: 'error' })
+      expect((await sendTo(few.url, 'PATCH /cart', {})).status).to.equal(429)
     } finally {
       await few.stop()
     }

@@ -1,22 +1,55 @@
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
+import { type Caller, isCurrent } from '../auth.js'
+import { checked } from '../body.js'
 import type { Http } from '../deps.js'
 import { type Route, route } from '../route.js'
-import { recordsFrom } from '../schemas.js'
+import { position, recordsFrom } from '../schemas.js'
 
-const recordView = z.looseObject({ partition: z.int(), offset: z.int() })
+const recordView = z.object({
+  topic: z.string(),
+  partition: z.int(),
+  offset: z.int(),
+  key: z.string(),
+  headers: z.record(z.string(), z.string()),
+  value: z.unknown(),
+  time: z.iso.datetime(),
+  position: z.string(),
+})
 
-export const topicRoutes = ({ topic }: Http): readonly Route[] => [
-  route({
-    method: 'GET',
-    path: '/topics/orders/records',
-    summary: 'The public records of what happened to orders, by partition and offset',
-    who: ['staff', 'analyst'],
-    dialect: 'plain',
-    kind: 'other',
-    query: recordsFrom,
-    answers: { status: 200, view: z.array(recordView) },
-    handle: async ({ query: { partition, offset = 0, limit = 100 } }) => ({
-      view: await topic.records({ ...(partition !== undefined && { partition }), offset, limit }),
+const lookAgain = 1_000
+
+export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[] => {
+  /** A stream outlives its request's check: it ends when its reader's token does, and when the process stops. */
+  const whileAllowed = (events: Readable, caller: Caller): Readable => {
+    const end = () => events.destroy()
+    const looking = setInterval(() => isCurrent(caller, sessions) || end(), lookAgain)
+    ending?.addEventListener('abort', end, { once: true })
+    events.once('close', () => {
+      clearInterval(looking)
+      ending?.removeEventListener('abort', end)
+    })
+    return events
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/topics/orders/records',
+      summary:
+        'The public records of what happened to orders, by partition and offset, or after a position; as text/event-stream they are followed live, after Last-Event-ID',
+      who: ['staff', 'analyst'],
+      dialect: 'plain',
+      kind: 'other',
+      query: recordsFrom,
+      answers: { status: 200, view: z.array(recordView), events: true },
+      handle: async ({ query, header, caller }) => {
+        if (!/text\/event-stream/i.test(header('accept'))) return { view: await topic.records(query) }
+        const { partition, after: first } = query
+        const after = header('last-event-id') === '' ? first : checked(position, header('last-event-id'), 'Last-Event-ID')
+        const from = { ...(partition !== undefined && { partition }), ...(after !== undefined && { after }) }
+        return { events: whileAllowed(topic.events(from), caller) }
+      },
     }),
-  }),
-]
+  ]
+}
