@@ -109,8 +109,15 @@ const openSegments = async (files: Files, folder: string, names: readonly string
 
 const recover = async (segments: readonly Segment[], mark: Mark | undefined): Promise<number> => {
   const last = segments.at(-1)
-  if (!last || last.runs) return 0
-  if (mark?.closed && mark.synced === last.end) return 0
+  if (!last || (mark?.closed && mark.synced === last.end)) return 0
+  if (last.runs) {
+    // It was replaced when another was written to already.
+    throw new Damaged(
+      last.path,
+      last.start + last.bytes,
+      `the log ends here, at position ${last.end}, and what follows is missing`,
+    )
+  }
   const whole = await endOfGroups(last, mark?.synced ?? 0)
   const cut = last.bytes - whole
   if (cut > 0) {
