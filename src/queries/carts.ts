@@ -3,14 +3,9 @@ import type { OrderId, UserId } from '../domain/ids.js'
 import { type CartRow, carts } from '../projections/carts.js'
 import { type ProductRow, products } from '../projections/products.js'
 import { idOfStream } from '../projections/projection.js'
+import { type CartLineView, type CartView, cartView, productView } from '../projections/views.js'
 import type { Answer, Read } from './live.js'
-import { type ProductView, productView } from './products.js'
 import { type RowOf, withParked } from './row.js'
-
-/** `product` is left out where it has no row: its stream is parked. */
-export type CartLineView = CartLine & { readonly product?: ProductView }
-
-export type CartView = { readonly lines: readonly CartLineView[]; readonly checkoutOrderId?: OrderId }
 
 export type OutstandingCheckout = { readonly userId: UserId; readonly orderId: OrderId; readonly revision: number }
 
@@ -30,7 +25,7 @@ export const createCarts = (read: Read) => ({
     const { revision, checkout_order_id, parked } = rows[0]!
     const lines = rows.flatMap((row) => (row.line ? [lineView(row.line, row)] : []))
     return {
-      value: { lines, ...(checkout_order_id && { checkoutOrderId: checkout_order_id as OrderId }) },
+      value: cartView(lines, checkout_order_id),
       position,
       ...(revision !== null && { revision }),
       ...(parked !== null && { parked }),
@@ -66,5 +61,5 @@ type CartJoined = {
 const lineView = ({ productId, amount }: CartLine, product: CartJoined): CartLineView => ({
   productId,
   amount,
-  ...(product.stream_id !== null && { product: productView(product as RowOf<ProductRow>) }),
+  ...(product.stream_id !== null && { product: productView(product.stream_id, product as RowOf<ProductRow>) }),
 })

@@ -1,20 +1,9 @@
 import type { OrderId, UserId } from '../domain/ids.js'
-import type { Cents } from '../domain/money.js'
-import type { OrderItem } from '../domain/order.js'
 import { type OrderRow, orders } from '../projections/orders.js'
 import { idOfStream } from '../projections/projection.js'
+import { type OrderView, orderView } from '../projections/views.js'
 import type { Answer, Read } from './live.js'
 import { oneRow, type RowOf } from './row.js'
-
-export type OrderView = {
-  readonly orderId: OrderId
-  readonly customerId: UserId
-  readonly items: readonly OrderItem[]
-  readonly price: Cents
-  readonly status: string
-  readonly placedAt: Date
-  readonly updatedAt: Date
-}
 
 /** `after` is the last order of the page before; `status` is compared trimmed and without case. */
 export type OrdersPage = {
@@ -29,7 +18,7 @@ export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: num
 export const createOrders = (read: Read) => ({
   /** Only one that was accepted. */
   order: (orderId: OrderId): Promise<Answer<OrderView | undefined>> =>
-    oneRow<Stored, OrderView>(read, orders, orderId, (row) => (row.placed ? view(row) : undefined)),
+    oneRow<Stored, OrderView>(read, orders, orderId, (row) => orderView(row.stream_id, row)),
 
   /** Those that were accepted, the newest first. */
   orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<Answer<readonly OrderView[]>> => {
@@ -55,7 +44,7 @@ export const createOrders = (read: Read) => ({
         ])
         .limit(limit),
     )
-    return { value: rows.filter((row) => row.stream_id !== null).map(view), position }
+    return { value: rows.filter((row) => row.stream_id !== null).map((row) => orderView(row.stream_id, row)!), position }
   },
 
   /** Orders for which something remains to be done in the products' streams, accepted or not. */
@@ -74,13 +63,3 @@ export const createOrders = (read: Read) => ({
 })
 
 type Stored = Omit<OrderRow, 'placed_at' | 'updated_at'> & { readonly placed_at: Date; readonly updated_at: Date }
-
-const view = ({ stream_id, customer_id, items, price, status, placed_at, updated_at }: RowOf<Stored>): OrderView => ({
-  orderId: idOfStream(stream_id) as OrderId,
-  customerId: customer_id!,
-  items,
-  price,
-  status,
-  placedAt: placed_at,
-  updatedAt: updated_at,
-})

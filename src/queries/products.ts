@@ -1,24 +1,15 @@
 import type { ProductId } from '../domain/ids.js'
-import type { Cents } from '../domain/money.js'
 import { type ProductRow, products } from '../projections/products.js'
-import { idOfStream } from '../projections/projection.js'
+import { type ProductView, productView } from '../projections/views.js'
 import type { Answer, Read } from './live.js'
 import { oneRow, type RowOf } from './row.js'
-
-export type ProductView = {
-  readonly productId: ProductId
-  readonly name: string
-  readonly stock: number
-  readonly price?: Cents
-  readonly retired: boolean
-}
 
 export type ProductsPage = { readonly limit?: number; readonly after?: ProductId }
 
 export const createProducts = (read: Read) => ({
   /** Retired ones too: orders and carts still name them. */
   product: (productId: ProductId): Promise<Answer<ProductView | undefined>> =>
-    oneRow<ProductRow, ProductView>(read, products, productId, productView),
+    oneRow<ProductRow, ProductView>(read, products, productId, (row) => productView(row.stream_id, row)),
 
   /** Those that are not retired, in the order of their ids, after `after`. */
   products: async ({ limit, after }: ProductsPage = {}): Promise<Answer<readonly ProductView[]>> => {
@@ -32,14 +23,6 @@ export const createProducts = (read: Read) => ({
         .orderBy('t.stream_id')
       return limit === undefined ? query : query.limit(limit)
     })
-    return { value: rows.filter((row) => row.stream_id !== null).map(productView), position }
+    return { value: rows.filter((row) => row.stream_id !== null).map((row) => productView(row.stream_id, row)), position }
   },
-})
-
-export const productView = ({ stream_id, name, stock, price, retired }: Omit<RowOf<ProductRow>, 'revision'>): ProductView => ({
-  productId: idOfStream(stream_id) as ProductId,
-  name,
-  stock,
-  ...(price !== null && { price }),
-  retired,
 })

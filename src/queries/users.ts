@@ -2,21 +2,15 @@ import type { UserId } from '../domain/ids.js'
 import type { Role } from '../domain/user.js'
 import { idOfStream } from '../projections/projection.js'
 import { type UserRow, users } from '../projections/users.js'
+import { type UserView, userView } from '../projections/views.js'
 import type { Answer, Read } from './live.js'
 import { oneRow, type RowOf } from './row.js'
-
-export type UserView = {
-  readonly userId: UserId
-  readonly name: string
-  readonly email: string
-  readonly role: Role
-  readonly epoch: number
-}
 
 export type Session = { readonly userId: UserId; readonly role: Role; readonly epoch: number }
 
 export const createUsers = (read: Read) => ({
-  user: (userId: UserId): Promise<Answer<UserView | undefined>> => oneRow<UserRow, UserView>(read, users, userId, view),
+  user: (userId: UserId): Promise<Answer<UserView | undefined>> =>
+    oneRow<UserRow, UserView>(read, users, userId, (row) => userView(row.stream_id, row)),
 
   /** Everybody's role and epoch. Who was erased is not in it. */
   sessions: async (): Promise<Answer<readonly Session[]>> => {
@@ -35,12 +29,4 @@ export const createUsers = (read: Read) => ({
     )
     return { value: rows[0]!.staff, position }
   },
-})
-
-const view = ({ stream_id, name, email, role, epoch }: RowOf<UserRow>): UserView => ({
-  userId: idOfStream(stream_id) as UserId,
-  name,
-  email,
-  role,
-  epoch,
 })
