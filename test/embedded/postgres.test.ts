@@ -76,7 +76,14 @@ describe('embedded Postgres', () => {
     before(makeFolder)
     after(removeFolder)
 
-    it('is made on the first start, durable and for us alone, and kept for the next', async () => {
+    it('is made anew where the first start was cut short', async () => {
+      await mkdir(join(folder, 'cluster.new', 'base'), { recursive: true })
+      await writeFile(join(folder, 'cluster.new', 'PG_VERSION'), '18\n')
+      await start()
+      expect(await readdir(folder)).to.have.members(['cluster', 'password'])
+    })
+
+    it('is durable and for us alone, and kept for the next start', async () => {
       const first = await start()
       const settings = `select current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
       current_setting('synchronous_commit') as synchronous, current_setting('data_checksums') as checksums,
@@ -161,22 +168,8 @@ describe('embedded Postgres', () => {
         stranger.kill()
       }
     })
-  })
-
-  describe('on a folder of its own', () => {
-    beforeEach(makeFolder)
-    afterEach(removeFolder)
-
-    it('is made anew where the first start was cut short', async () => {
-      await mkdir(join(folder, 'cluster.new', 'base'), { recursive: true })
-      await writeFile(join(folder, 'cluster.new', 'PG_VERSION'), '18\n')
-      await write(await start(), 'well')
-      expect(await readdir(folder)).to.have.members(['cluster', 'password'])
-    })
 
     it('says why it does not start', async () => {
-      const first = await start()
-      await first.stop()
       await rm(join(folder, 'cluster', 'global', 'pg_control'))
       const error = await start().catch((error: unknown) => error)
       expect((error as Error).message).to.match(/did not start:[\s\S]*pg_control/)
