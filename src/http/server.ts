@@ -30,7 +30,8 @@ export const createHttp = (deps: HttpDeps): Koa => {
   app.on('error', (error: Error) => deps.log.debug({ error: `${error.name}: ${error.message}` }, 'an answer broke off'))
   app.use(observe(deps.log, deps.registry))
   app.use(errors)
-  app.use(helmet())
+  // Whether TLS stands in front is not for us to say: a page must not ask its browser for addresses that nobody serves.
+  app.use(helmet({ strictTransportSecurity: false, contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }))
   app.use(readable)
   app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
   app.use(limited(http))

@@ -45,8 +45,9 @@ describe('GET /openapi.json', () => {
     expect(document.openapi).to.equal('3.1.0')
     expect(described).to.include.members(documented)
     for (const line of described) {
-      const { status } = await send(line.replace('{id}', '1'))
-      expect(status, line).not.to.be.oneOf([404, 405].filter((missing) => !(missing === 404 && line.includes('{id}'))))
+      const { status, text } = await send(line.replace('{id}', '1'))
+      expect(status, line).not.to.equal(405)
+      expect(text, line).not.to.include('no such route')
     }
   })
 
