@@ -94,7 +94,13 @@ type Run = {
 
 const start = async (folder: string) => {
   const store = await startEventStore({ folder, segmentBytes: 3_000 })
-  return { store, client: EventStoreDBClient.connectionString(store.url) }
+  const client = EventStoreDBClient.connectionString(store.url)
+  // A port can be one that an earlier node had: the client remembers, for the whole process, that it could not reach it.
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if ((await outcome(collect(client.readAll({ maxCount: 1 })))) === 'ok') break
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return { store, client }
 }
 
 const all = async (run: Run): Promise<ResolvedEvent[]> => (await collect(run.client.readAll())).slice(1)
