@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { eventsCommand } from './events.js'
+import { eventstoreCommand } from './eventstore.js'
 import { withInstance } from './instance.js'
 import { projectionsCommand } from './projections.js'
 import { serveCommand } from './serve.js'
@@ -15,6 +16,7 @@ program
   .addCommand(usersCommand(withInstance))
   .addCommand(projectionsCommand(withInstance))
   .addCommand(eventsCommand(withInstance))
+  .addCommand(eventstoreCommand())
 
 /** What was asked for can't be done (1), or can't be understood (2): one sentence, and the stack only for who looks for a bug. */
 const run = async (): Promise<number> => {

@@ -1,0 +1,189 @@
+import { join } from 'node:path'
+import { SingleBar } from 'cli-progress'
+import { Command, InvalidArgumentError } from 'commander'
+import { askNode, backupOfNode } from '../embedded/eventstore/care/admin.js'
+import { restore, writeBackup } from '../embedded/eventstore/care/backup.js'
+import { type VerifyReport, verifyFolder } from '../embedded/eventstore/care/verify.js'
+import { startNode } from '../embedded/eventstore/node.js'
+import { runningInstance } from '../embedded/instance.js'
+import { readConfig } from '../platform/config.js'
+import { holdLock } from '../platform/lock.js'
+import { untilSignalled } from './instance.js'
+
+type Place = { readonly data?: string; readonly port?: number }
+type Address = { readonly host: string; readonly port: number }
+
+/** The embedded event store alone: to serve it to any client, and to care for it while it runs or stands still. */
+export const eventstoreCommand = (): Command => {
+  const command = new Command('eventstore').description(
+    'the embedded event store: serve it alone, back it up, verify and scavenge it',
+  )
+  const folder = ['--data <folder>', "the store's folder; by default that of the shop"] as const
+  const running = ['--port <port>', 'of a node that serves alone on this machine', wholePort] as const
+  command
+    .command('serve')
+    .description("serve the folder to any client of EventStoreDB's protocol (no TLS, no log-in)")
+    .option(...folder)
+    .option('--port <port>', 'where', wholePort, 2113)
+    .option('--host <address>', 'loopback, unless the network is to be trusted', '127.0.0.1')
+    .action(serve)
+  command
+    .command('verify')
+    .description('read everything, check every sum, and say what was found; exits 1 where something is wrong')
+    .option(...folder)
+    .option(...running)
+    .action(verify)
+  command
+    .command('scavenge')
+    .description('rewrite the files without what deletion and metadata have made unreachable')
+    .option(...folder)
+    .option(...running)
+    .action(scavenge)
+  command
+    .command('backup')
+    .description('write all of the store, as it is now, to one file')
+    .argument('<file>')
+    .option(...folder)
+    .option(...running)
+    .action(backup)
+  command
+    .command('restore')
+    .description('make a store of a backup, in a folder that is empty or not there')
+    .argument('<file>')
+    .option(...folder)
+    .action(restoreFrom)
+  return command
+}
+
+const wholePort = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535')
+  return Number(text)
+}
+
+const folderOf = ({ data }: Place): string => data ?? join(readConfig().data, 'eventstore')
+
+const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
+  const folder = folderOf(place)
+  const { signal } = untilSignalled()
+  const lock = await holdLock(folder)
+  try {
+    const progress = progressOf('making the index anew')
+    const node = await startNode({ folder, port, host, onProgress: progress.update })
+    progress.stop()
+    console.log(`the event store of ${folder} serves esdb://${host.includes(':') ? `[${host}]` : host}:${node.port}?tls=false`)
+    try {
+      await Promise.race([node.failed, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))])
+    } finally {
+      await node.close()
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+/** The node that runs, named by its port or found by the shop's folder; `undefined`: nobody has the folder. */
+const runningNode = async ({ data, port }: Place): Promise<Address | undefined> => {
+  if (port !== undefined) return { host: '127.0.0.1', port }
+  const config = readConfig()
+  if (data !== undefined) return undefined
+  if (config.eventstoreUrl) throw new Error('EVENTSTORE_URL names a store that is not embedded: its own tools care for it')
+  const instance = await runningInstance(config.data)
+  if (!instance) return undefined
+  const { hostname, port: found } = new URL(instance.eventstoreUrl)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(found) }
+}
+
+/** Asks the node that runs; where none does, one runs here for as long as the work takes. */
+const withNode = async (place: Place, work: (node: Address) => Promise<void>): Promise<void> => {
+  const running = await runningNode(place)
+  if (running) return work(running)
+  const folder = folderOf(place)
+  const lock = await holdLock(folder)
+  try {
+    const node = await startNode({ folder })
+    try {
+      await work({ host: '127.0.0.1', port: node.port })
+    } finally {
+      await node.close()
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+const verify = async (place: Place): Promise<void> => {
+  const progress = progressOf('verifying')
+  const running = await runningNode(place)
+  const report = running
+    ? await askNode(running, 'verify', progress.update)
+    : await verifyClosed(folderOf(place), progress.update)
+  progress.stop()
+  const { segments, events, streams, bytes, tornBytes, problems } = report
+  console.log(`${events} events in ${streams} streams, ${bytes} bytes in ${segments} segments`)
+  if (tornBytes > 0)
+    console.log(
+      `${tornBytes} bytes at the end were torn by a crash; nobody was answered for them, and the next start cuts them off`,
+    )
+  for (const problem of problems) console.log(problem)
+  if (problems.length > 0)
+    throw new Error(`${problems.length} problem${problems.length === 1 ? '' : 's'} found: restore a backup`)
+  console.log('no problems found')
+}
+
+const verifyClosed = async (folder: string, onProgress: (done: number, total: number) => void): Promise<VerifyReport> => {
+  const lock = await holdLock(folder)
+  try {
+    return await verifyFolder(folder, onProgress)
+  } finally {
+    await lock.release()
+  }
+}
+
+const scavenge = (place: Place): Promise<void> =>
+  withNode(place, async (node) => {
+    const progress = progressOf('scavenging')
+    const { removed, events, bytesBefore, bytesAfter } = await askNode(node, 'scavenge', progress.update)
+    progress.stop()
+    console.log(`removed ${removed} of ${events} events; ${bytesBefore} bytes became ${bytesAfter}`)
+  })
+
+const backup = (file: string, place: Place): Promise<void> =>
+  withNode(place, async (node) => {
+    const size = await writeBackup(backupOfNode(node), file)
+    console.log(`${file}: ${size} bytes, read again and whole`)
+  })
+
+const restoreFrom = async (file: string, place: Place): Promise<void> => {
+  if (await runningNode(place)) throw new Error('the shop runs on this folder: stop it first')
+  const folder = folderOf(place)
+  await restore(file, folder)
+  console.log(
+    `${folder} holds the store of ${file}. Read models that have seen more are refused: start the shop once with serve --start-over`,
+  )
+}
+
+const everyMilliseconds = 2_000
+
+/** On the standard error: a bar at a terminal, else a line now and then. What is done within moments shows nothing. */
+const progressOf = (what: string): { update: (done: number, total: number) => void; stop: () => void } => {
+  const bar = process.stderr.isTTY
+    ? new SingleBar({ format: `${what} [{bar}] {percentage}%`, stream: process.stderr })
+    : undefined
+  let started = false
+  let last = performance.now()
+  return {
+    update: (done, total) => {
+      if (bar) {
+        if (!started) bar.start(total, done)
+        started = true
+        bar.update(done)
+      } else if (performance.now() - last > everyMilliseconds) {
+        last = performance.now()
+        process.stderr.write(`${what}: ${Math.floor((100 * done) / Math.max(1, total))} %\n`)
+      }
+    },
+    stop: () => {
+      if (started) bar?.stop()
+    },
+  }
+}

@@ -1,0 +1,81 @@
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
+import { expect } from 'chai'
+import { freePort, spawnCli } from '../support/spawn-shop.js'
+
+const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<{ code: number | null; out: string; err: string }> =>
+  new Promise((resolve) => {
+    const child = spawnCli(['eventstore', ...args], { EVENTSTORE_URL: '', ...env })
+    let [out, err] = ['', '']
+    child.stdout!.on('data', (chunk: Buffer) => (out += chunk.toString()))
+    child.stderr!.on('data', (chunk: Buffer) => (err += chunk.toString()))
+    child.on('close', (code) => resolve({ code, out, err }))
+  })
+
+describe('tillroll eventstore', function () {
+  this.timeout(60_000)
+  let folder: string
+  let data: string
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tillroll-cli-eventstore-'))
+    data = join(folder, 'store')
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  it('serves alone, and is cared for while it does', async () => {
+    const port = await freePort()
+    const child = spawnCli(['eventstore', 'serve', '--data', data, '--port', String(port)], {})
+    const exited = new Promise<number | null>((resolve) => child.on('exit', resolve))
+    const said = await new Promise<string>((resolve) => child.stdout!.once('data', (chunk: Buffer) => resolve(chunk.toString())))
+    expect(said).to.include(`esdb://127.0.0.1:${port}?tls=false`)
+
+    const client = EventStoreDBClient.connectionString`esdb://127.0.0.1:${port}?tls=false`
+    const events = Array.from({ length: 20 }, (_, i) => jsonEvent({ type: 'Counted', data: { secret: 'unreachable-words', i } }))
+    await client.appendToStream('numbers', events)
+    await client.appendToStream('kept', jsonEvent({ type: 'Kept', data: {} }))
+    await client.deleteStream('numbers')
+    await client.dispose()
+
+    expect((await run(['verify', '--port', String(port)])).out)
+      .to.match(/22 events|23 events/)
+      .and.to.include('no problems found')
+    const scavenged = await run(['scavenge', '--port', String(port)])
+    expect(scavenged.out).to.match(/removed 20 of/)
+    const backup = join(folder, 'backup')
+    const written = await run(['backup', backup, '--port', String(port)])
+    expect([written.code, written.err]).to.deep.equal([0, ''])
+    const second = await run(['serve', '--data', data, '--port', String(await freePort())])
+    expect(second.code).to.equal(1)
+    expect(second.err).to.match(/in use/)
+    child.kill('SIGTERM')
+    expect(await exited).to.equal(0)
+
+    const restored = join(folder, 'restored')
+    expect((await run(['restore', backup, '--data', restored])).code).to.equal(0)
+    expect((await run(['verify', '--data', restored])).out).to.include('no problems found')
+    const again = await run(['restore', backup, '--data', restored])
+    expect([again.code, again.err]).to.deep.equal([1, `tillroll: ${restored} is not empty\n`])
+  })
+
+  it('says where a file is damaged', async () => {
+    const [segment] = (await readdir(data)).filter((name) => name.startsWith('log-')).sort()
+    const file = await open(join(data, segment!), 'r+')
+    const byte = Buffer.alloc(1)
+    await file.read(byte, 0, 1, 100)
+    await file.write(Buffer.from([byte[0]! ^ 0xff]), 0, 1, 100)
+    await file.close()
+    const { code, out, err } = await run(['verify', '--data', data])
+    expect(code).to.equal(1)
+    expect(out).to.include(segment)
+    expect(err).to.match(/restore a backup/)
+  })
+
+  it('understands only what it knows', async () => {
+    expect((await run(['serve', '--port', 'many'])).code).to.equal(2)
+    expect((await run(['burn'])).code).to.equal(2)
+    const elsewhere = await run(['scavenge'], { EVENTSTORE_URL: 'esdb://elsewhere:2113' })
+    expect([elsewhere.code, elsewhere.err.includes('its own tools')]).to.deep.equal([1, true])
+  })
+})
