@@ -53,7 +53,7 @@ const claimsOf = (payload: string | jwt.JwtPayload): Claims | undefined => {
 const tokenOf = (ctx: Context): string | undefined =>
   /^Bearer +([^\s,]+) *$/i.exec(ctx.get('authorization'))?.[1] ?? (ctx.get('access_token') || undefined)
 
-/** Milliseconds that a token from another instance may be ahead of what is known here. */
+/** Milliseconds that what is known here may take to catch up with a token, or with the history. */
 const patience = 1_000
 
 const identify = async (ctx: Context, tokens: Tokens, sessions: Sessions): Promise<Caller | undefined> => {
@@ -63,7 +63,7 @@ const identify = async (ctx: Context, tokens: Tokens, sessions: Sessions): Promi
   const { userId, epoch, position } = claims
   const session = sessions.of(userId)
   // A token of a later epoch than is known here, or of an unknown user, was given by an instance that is ahead.
-  if ((!session || session.epoch < epoch) && !(await sessions.reached(position, patience)) && sessions.behind()) {
+  if ((!session || session.epoch < epoch) && !(await sessions.reached(position, patience)) && !(await sessions.current(0))) {
     throw unavailable('tokens can not be checked at the moment; try again')
   }
   const current = sessions.of(userId)
@@ -82,7 +82,7 @@ export const admit = async (ctx: Context, who: Who, tokens: Tokens, sessions: Se
       headers: { 'WWW-Authenticate': 'Bearer' },
     })
   }
-  if (who !== 'user' && !hasRole(caller, who, sessions)) throw new Refusal(403, `only ${who.join(' and ')} may do this`)
+  if (who !== 'user' && !(await hasRole(caller, who, sessions))) throw new Refusal(403, `only ${who.join(' and ')} may do this`)
   return caller
 }
 
@@ -90,8 +90,8 @@ export const admit = async (ctx: Context, who: Who, tokens: Tokens, sessions: Se
 export const isCurrent = ({ userId, epoch }: Caller, sessions: Sessions): boolean => sessions.of(userId)?.epoch === epoch
 
 /** Whether the caller has one of the roles. Throws `Refusal` 503 where a role taken away elsewhere might not be known here yet. */
-export const hasRole = (caller: Caller, allowed: readonly Role[], sessions: Sessions): boolean => {
+export const hasRole = async (caller: Caller, allowed: readonly Role[], sessions: Sessions): Promise<boolean> => {
   if (!allowed.includes(caller.role)) return false
-  if (sessions.behind()) throw unavailable('roles can not be checked at the moment; try again')
+  if (!(await sessions.current(patience))) throw unavailable('roles can not be checked at the moment; try again')
   return true
 }

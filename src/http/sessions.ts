@@ -9,8 +9,11 @@ export type Sessions = {
   readonly of: (userId: UserId) => Session | undefined
   /** Takes what this process itself has just written or read, ahead of the subscription. */
   readonly raise: (userId: UserId, session: Session) => void
-  /** Whether what is known here may be older than two seconds: nobody's role can be relied on then. */
-  readonly behind: () => boolean
+  /**
+   * Whether what is known here is at most two seconds old, or becomes so within the milliseconds (it does right after a start): else
+   * nobody's role can be relied on.
+   */
+  readonly current: (milliseconds: number) => Promise<boolean>
   /** Waits until every event up to the commit position is known; `false` where that takes longer than the milliseconds. */
   readonly reached: (position: bigint, milliseconds: number) => Promise<boolean>
   readonly close: () => Promise<void>
@@ -61,6 +64,11 @@ export const createSessions = async ({ load, feed, onFailure }: SessionSources):
     waiting = waiting.filter((waiter) => waiter.position > position)
   }
 
+  const isCurrent = (): boolean => {
+    caughtUp ||= position >= (feed.head()?.commit ?? -1n)
+    return caughtUp && feed.healthy(stale)
+  }
+
   const after = position < 0n ? undefined : { commit: position, prepare: position }
   const following = feed.follow({ after, signal: stopping.signal, onBatch }).catch(onFailure)
 
@@ -69,9 +77,13 @@ export const createSessions = async ({ load, feed, onFailure }: SessionSources):
     raise: (userId, { role, epoch }) => {
       if (epoch > (sessions.get(userId)?.epoch ?? 0)) raised.set(userId, shared(role, epoch))
     },
-    behind: () => {
-      caughtUp ||= position >= (feed.head()?.commit ?? -1n)
-      return !caughtUp || !feed.healthy(stale)
+    current: async (milliseconds) => {
+      const until = performance.now() + milliseconds
+      while (!isCurrent()) {
+        if (performance.now() >= until) return false
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      return true
     },
     reached: (wanted, milliseconds) => {
       if (wanted <= position) return Promise.resolve(true)

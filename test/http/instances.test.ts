@@ -85,6 +85,19 @@ describe('instances', () => {
     expect(cart.body[0]!.amount).to.equal(5)
   })
 
+  it('a role is known from the first request on', async () => {
+    const email = await register(one)
+    await one.grant(email, 'staff')
+    const { access_token: token } = await logIn(one, email)
+    const fresh = await one.another('api')
+    try {
+      const { status, text } = await sendTo(fresh.url, 'GET /orders', bearing(token))
+      expect(status, text).to.equal(200)
+    } finally {
+      await fresh.stop()
+    }
+  })
+
   it('too many wrong passwords are 429 with Retry-After, also for the right one; others go on', async () => {
     const [email, other] = [await register(one), await register(one)]
     const tryWith = (word: string, whose = email) => sendTo(one.url, 'POST /login', { body: { email: whose, password: word } })
@@ -118,6 +131,7 @@ describe('instances', () => {
 
   it('projections that stand still: a user’s own read is answered as it is, with a Warning; one that names a position is 503', async () => {
     const { access_token: other } = await logIn(one, await register(one))
+    await sendTo(one.url, 'GET /cart', bearing(other))
     const client = await one.connections.database.pool.connect()
     try {
       await client.query(`begin; select * from tillroll.checkpoint for update`)

@@ -93,15 +93,16 @@ describe('sessions', () => {
     expect(await reached).to.equal(true)
   })
 
-  it('are behind until they have caught up once, and while the subscription is', async () => {
+  it('are not current until they have caught up once, nor while the subscription is behind', async () => {
     const { sessions, play, setHealthy, setHead } = await played({}, 12n)
-    expect(sessions.behind()).to.equal(true)
+    expect(await sessions.current(0)).to.equal(false)
+    const soon = sessions.current(5_000)
     play('UserRenamed', 12n)
-    expect(sessions.behind()).to.equal(false)
+    expect(await soon).to.equal(true)
     setHead(20n)
-    expect(sessions.behind()).to.equal(false)
+    expect(await sessions.current(0)).to.equal(true)
     setHealthy(false)
-    expect(sessions.behind()).to.equal(true)
+    expect(await sessions.current(30)).to.equal(false)
   })
 })
 

@@ -11,12 +11,12 @@ import { historyView, orderView, viewHistory, viewOrder } from '../views.js'
 const pageSize = 100
 
 export const orderRoutes = ({ commands, queries, history, sessions }: Http): readonly Route[] => {
-  const isStaff = (caller: Caller): boolean => hasRole(caller, ['staff'], sessions)
+  const isStaff = (caller: Caller): Promise<boolean> => hasRole(caller, ['staff'], sessions)
 
   /** Somebody else's order does not exist for a caller without the right to it. */
-  const seen = async (orderId: OrderId, caller: Caller, mayAll: (caller: Caller) => boolean) => {
+  const seen = async (orderId: OrderId, caller: Caller, mayAll: (caller: Caller) => Promise<boolean>) => {
     const { value, revision, parked } = unlessParked(await queries.order(orderId))
-    if (!value || (value.customerId !== caller.userId && !mayAll(caller))) throw new Rejected('OrderNotFound')
+    if (!value || (value.customerId !== caller.userId && !(await mayAll(caller)))) throw new Rejected('OrderNotFound')
     return { value, revision, parked }
   }
 
@@ -31,7 +31,7 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
       body: newOrder,
       answers: { status: 201, view: orderView, errors: [403, 404, 409] },
       handle: async ({ caller, body: { customer_id: customerId, ...terms }, context }) => {
-        if (customerId !== caller.userId && !isStaff(caller)) throw new Refusal(403, 'customer_id is not yours')
+        if (customerId !== caller.userId && !(await isStaff(caller))) throw new Refusal(403, 'customer_id is not yours')
         const { value, revision, position } = await commands.orders.place(context, { customerId, ...terms })
         return { view: viewOrder(value), revision, position }
       },
@@ -47,7 +47,7 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
       body: orderUpdate,
       answers: { status: 200, bodyStatus: 201, view: orderView, errors: [403, 404, 409, 412] },
       handle: async ({ caller, body: { _id: orderId, customer_id, ...changes }, context }) => {
-        const by = { userId: caller.userId, staff: isStaff(caller) }
+        const by = { userId: caller.userId, staff: await isStaff(caller) }
         const update = { orderId, by, ...(customer_id !== undefined && { customerId: customer_id }), ...changes }
         const { value, revision, position } = await commands.orders.update(context, update)
         return { view: viewOrder(value), revision, position }
@@ -64,7 +64,7 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
       query: orderFilter,
       answers: { status: 200, view: z.array(orderView), errors: [403] },
       handle: async ({ caller, query: { customer_id, limit = pageSize, ...rest }, path }) => {
-        const staff = isStaff(caller)
+        const staff = await isStaff(caller)
         if (!staff && customer_id !== undefined && customer_id !== caller.userId)
           throw new Refusal(403, 'customer_id is not yours')
         const customerId = staff ? customer_id : caller.userId

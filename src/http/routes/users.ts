@@ -124,7 +124,7 @@ export const userRoutes = (http: Http): readonly Route[] => {
       answers: { status: 200, view: userView, errors: [404] },
       handle: async ({ id, caller }) => {
         const { value, revision, parked } = unlessParked(await queries.user(id))
-        if (!value || (id !== caller.userId && !hasRole(caller, ['staff'], sessions))) throw new Rejected('UserNotFound')
+        if (!value || (id !== caller.userId && !(await hasRole(caller, ['staff'], sessions)))) throw new Rejected('UserNotFound')
         return { view: viewUser(value), revision, parked }
       },
     }),
