@@ -1,4 +1,4 @@
-import { lengthDelimited, varintField } from './bytes.js'
+import { lengthDelimited, varintField } from '../../platform/varint.js'
 import { framed } from './grpc.js'
 import { createdOf, dataOf, idOf, type StoredEvent } from './message.js'
 import { firstVisible } from './metadata.js'

@@ -1,4 +1,4 @@
-import { lengthDelimited, readVarint, skipVarint, varintSize, writeVarint } from './bytes.js'
+import { lengthDelimited, readVarint, skipVarint, varintSize, writeVarint } from '../../platform/varint.js'
 import { payloadAt } from './log/record.js'
 
 /**

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { lengthDelimited, varintField } from '../bytes.js'
+import { lengthDelimited, varintField } from '../../../platform/varint.js'
 import type { Call } from '../grpc.js'
 import { framed } from '../grpc.js'
 import type { Watchers } from '../watchers.js'
