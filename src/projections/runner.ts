@@ -8,6 +8,7 @@ import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { applyBatch, learner, transaction } from './batch.js'
 import { type Checkpoint, Fenced, readCheckpoint, WrongStore } from './checkpoint.js'
 import { beginCheckpoint, fedOf, openFed, Superseded, takeOver } from './generations.js'
+import type { BatchMeasures } from './metrics.js'
 import type { AnyProjection } from './projection.js'
 import { rebuild } from './rebuild.js'
 
@@ -25,6 +26,7 @@ export type RunnerOptions = {
   readonly signal: AbortSignal
   /** The rows are at this commit position: told after the commit. */
   readonly onPosition?: (position: bigint) => void
+  readonly onBatch?: (batch: BatchMeasures) => void
 }
 
 /**
@@ -104,7 +106,7 @@ const hold = async (options: RunnerOptions, lease: Lease): Promise<void> => {
 
 /** One connection's work: from the checkpoint on, until something fails. Whatever was under way is done again from the checkpoint then. */
 const session = async (options: RunnerOptions, { epoch, signal }: Lease, onProgress: () => void): Promise<void> => {
-  const { database, feed, projections, leaseTtl, onPosition } = options
+  const { database, feed, projections, leaseTtl, onPosition, onBatch } = options
   const client = await connect(database.pool, signal)
   try {
     // A holder that is stopped in the middle of a transaction must not keep the checkpoint's row from its successor.
@@ -117,9 +119,12 @@ const session = async (options: RunnerOptions, { epoch, signal }: Lease, onProgr
       after: checkpoint.at,
       signal,
       onBatch: async (events) => {
+        const began = performance.now()
         const { at } = await applyBatch({ client, epoch, learn, events })
         onProgress()
         if (at) onPosition?.(at.commit)
+        const lag = Math.max(0, Date.now() - events.at(-1)!.created.getTime()) / 1_000
+        onBatch?.({ events: events.length, seconds: (performance.now() - began) / 1_000, lag })
       },
     })
   } finally {

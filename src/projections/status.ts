@@ -37,6 +37,8 @@ export type StatusOptions = {
   readonly store: Pick<Store, 'last' | 'readAll'>
   readonly projections: readonly AnyProjection[]
   readonly countTo?: number
+  /** Counts every row; else the database estimates. Default true. */
+  readonly exact?: boolean
 }
 
 /** Where the projections stand. `undefined` where they have never run on this database. Throws `StoreUnavailable`. */
@@ -61,7 +63,7 @@ export const projectionStatus = async ({
     const state =
       !live || live.version < projection.version ? 'building' : live.version > projection.version ? 'superseded' : 'live'
     const { name, version } = projection
-    statuses.push({ projection: name, state, version, live, beside, ...(await countsOf(client, projection, live)) })
+    statuses.push({ projection: name, state, version, live, beside, ...(await countsOf(client, projection, live, exact)) })
   }
   const behind = head > (checkpoint.at?.commit ?? -1n) ? await countAfter(store, checkpoint.at, countTo) : 0
   return {
@@ -76,10 +78,14 @@ export const projectionStatus = async ({
   }
 }
 
-const countsOf = async (client: Client, projection: AnyProjection, live: Generation | null) => {
+const countsOf = async (client: Client, projection: AnyProjection, live: Generation | null, exact: boolean) => {
   if (!live) return { rows: 0, parked: 0 }
+  const table = tableName(projection, live.generation)
+  const count = exact
+    ? `select count(*) from ${table}`
+    : `select greatest(reltuples, 0)::int8 from pg_class where oid = '${table}'::regclass`
   const { rows } = await client.query<{ rows: string; parked: string }>(
-    `select (select count(*) from ${tableName(projection, live.generation)})::text as rows,
+    `select (${count})::text as rows,
        (select count(*) from tillroll.quarantine where projection = $1 and generation = $2)::text as parked`,
     [projection.name, live.generation],
   )
