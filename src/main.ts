@@ -6,6 +6,7 @@ import { createBridgeService, postgresSinks, type Sinks } from './bridge/service
 import { type Commands, createCommands } from './commands/index.js'
 import { type Connections, connect } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
+import { createAsOf } from './history/as-of.js'
 import { orderHistory } from './history/orders.js'
 import { createHttp } from './http/server.js'
 import { createSessions } from './http/sessions.js'
@@ -137,6 +138,7 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
   closers.push(sessions.close)
   const topic = createTopic(database)
   closers.push(topic.close)
+  const streams = new AbortController()
   const http = createHttp({
     ...running,
     sessions,
@@ -144,13 +146,17 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
       jwt: secrets.jwtSecrets.map((secret) => createSecretKey(Buffer.from(secret, 'utf8'))),
       idempotency: createHmac('sha256', secrets.emailKey).update('idempotency').digest(),
     },
-    history: { orderHistory: orderHistory(store) },
+    history: { orderHistory: orderHistory(store), asOf: createAsOf(store) },
     topic,
     health: () => health(running),
     registry: new Registry(),
+    ending: streams.signal,
   })
   const { address, drain } = await listen(http.callback(), config.host, config.port)
-  closers.push(() => drain(config.commandDeadline))
+  closers.push(() => {
+    streams.abort()
+    return drain(config.commandDeadline)
+  })
   log.info({ part: 'HTTP', address }, `HTTP is up at ${address}`)
   return address
 }

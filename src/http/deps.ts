@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client'
 import type { Topic } from '../bridge/reader.js'
 import type { Commands } from '../commands/index.js'
 import type { OrderId } from '../domain/ids.js'
+import type { AsOf } from '../history/as-of.js'
 import type { HistoryEntry } from '../history/orders.js'
 import type { Config } from '../platform/config.js'
 import type { Freshness } from '../queries/freshness.js'
@@ -30,7 +31,7 @@ export type HttpDeps = {
     /** Names commands by their Idempotency-Key. */
     readonly idempotency: Buffer
   }
-  readonly history: { readonly orderHistory: (orderId: OrderId) => Promise<readonly HistoryEntry[]> }
+  readonly history: { readonly orderHistory: (orderId: OrderId) => Promise<readonly HistoryEntry[]>; readonly asOf: AsOf }
   readonly topic: Pick<Topic, 'records' | 'events'>
   readonly health: () => Promise<Health> | Health
   readonly registry: Registry

@@ -126,7 +126,7 @@ export const orderUpdate = z.object({
 })
 
 /** Numbers of a query string. */
-const digits = (min: number, max: number) => {
+export const digits = (min: number, max: number) => {
   const message = `must be an integer from ${min} to ${max}`
   return z
     .string(message)

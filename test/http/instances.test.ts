@@ -98,6 +98,18 @@ describe('instances', () => {
     }
   })
 
+  it('a stop ends open event streams, and waits for nothing else', async () => {
+    const email = await register(one)
+    await one.grant(email, 'analyst')
+    const { access_token: token } = await logIn(one, email)
+    const stopping = await one.another('api', { COMMAND_DEADLINE: '60000' })
+    const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' }
+    const response = await fetch(`${stopping.url}/topics/orders/records`, { headers })
+    expect(response.status).to.equal(200)
+    const [ended] = await Promise.allSettled([response.text(), stopping.stop()])
+    if (ended.status === 'rejected') expect(ended.reason).to.have.property('message', 'terminated')
+  })
+
   it('too many wrong passwords are 429 with Retry-After, also for the right one; others go on', async () => {
     const [email, other] = [await register(one), await register(one)]
     const tryWith = (word: string, whose = email) => sendTo(one.url, 'POST /login', { body: { email: whose, password: word } })

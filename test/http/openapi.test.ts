@@ -35,6 +35,7 @@ describe('GET /openapi.json', () => {
     'GET /health/ready',
     'GET /metrics',
     'GET /openapi.json',
+    'GET /asyncapi.json',
     'GET /docs',
   ]
 

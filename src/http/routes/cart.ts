@@ -3,6 +3,7 @@ import type { Id } from '../../domain/ids.js'
 import type { Caller } from '../auth.js'
 import type { Http } from '../deps.js'
 import { Refusal } from '../errors.js'
+import { moment, nowOrThen } from '../past.js'
 import { type Route, route } from '../route.js'
 import { checkout, lineUpdate, newLine } from '../schemas.js'
 import { cartLineView, orderView, viewCartLine, viewOrder } from '../views.js'
@@ -15,17 +16,24 @@ const assertOwn = (named: Id | undefined, caller: Caller): void => {
 }
 
 /** A line of a cart is named by its product: the cart is the caller's, always. */
-export const cartRoutes = ({ commands, queries }: Http): readonly Route[] => [
+export const cartRoutes = ({ commands, queries, history }: Http): readonly Route[] => [
   route({
     method: 'GET',
     path: '/cart',
-    summary: "The lines of one's own cart",
+    summary: "The lines of one's own cart, with their products; as of a revision or a time if asked",
     who: 'user',
     dialect: 'plain',
     kind: 'read',
-    answers: { status: 200, view: z.array(cartLineView) },
-    handle: async ({ caller }) => {
-      const { value, revision = -1, parked } = await queries.cart(caller.userId)
+    query: moment,
+    answers: { status: 200, view: z.array(cartLineView), errors: [404] },
+    handle: async ({ caller, query }) => {
+      const read = nowOrThen(
+        query,
+        () => queries.cart(caller.userId),
+        (then) => history.asOf.cart(caller.userId, then),
+      )
+      const { value, revision = -1, parked } = await read
+      if (!value) throw new Refusal(404, 'there was no cart then')
       return { view: value.lines.map((line) => viewCartLine(caller.userId, line)), revision, parked }
     },
   }),

@@ -4,7 +4,8 @@ import type { OrderId } from '../../domain/ids.js'
 import { type Caller, hasRole } from '../auth.js'
 import type { Http } from '../deps.js'
 import { Refusal } from '../errors.js'
-import { nextPage, onePast, type Route, route, unlessParked } from '../route.js'
+import { moment, nowOrThen } from '../past.js'
+import { nextPage, onePast, type Route, route } from '../route.js'
 import { newOrder, orderFilter, orderUpdate } from '../schemas.js'
 import { historyView, orderView, viewHistory, viewOrder } from '../views.js'
 
@@ -14,8 +15,18 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
   const isStaff = (caller: Caller): Promise<boolean> => hasRole(caller, ['staff'], sessions)
 
   /** Somebody else's order does not exist for a caller without the right to it. */
-  const seen = async (orderId: OrderId, caller: Caller, mayAll: (caller: Caller) => Promise<boolean>) => {
-    const { value, revision, parked } = unlessParked(await queries.order(orderId))
+  const seen = async (
+    orderId: OrderId,
+    caller: Caller,
+    mayAll: (caller: Caller) => Promise<boolean>,
+    asked: z.output<typeof moment> = {},
+  ) => {
+    const read = nowOrThen(
+      asked,
+      () => queries.order(orderId),
+      (then) => history.asOf.order(orderId, then),
+    )
+    const { value, revision, parked } = await read
     if (!value || (value.customerId !== caller.userId && !(await mayAll(caller)))) throw new Rejected('OrderNotFound')
     return { value, revision, parked }
   }
@@ -79,14 +90,15 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
     route({
       method: 'GET',
       path: '/orders/:id',
-      summary: 'Read an order',
+      summary: 'Read an order, as of a revision or a time if asked',
       who: 'user',
       dialect: 'envelope',
       kind: 'read',
       missing: 'OrderNotFound',
+      query: moment,
       answers: { status: 200, view: orderView, errors: [404] },
-      handle: async ({ id, caller }) => {
-        const { value, ...rest } = await seen(id, caller, isStaff)
+      handle: async ({ id, caller, query }) => {
+        const { value, ...rest } = await seen(id, caller, isStaff, query)
         return { view: viewOrder(value), ...rest }
       },
     }),

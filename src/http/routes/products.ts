@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { Rejected } from '../../domain/decider.js'
 import type { Http } from '../deps.js'
-import { nextPage, onePast, type Route, route, unlessParked } from '../route.js'
+import { moment, nowOrThen } from '../past.js'
+import { nextPage, onePast, type Route, route } from '../route.js'
 import { newProduct, page, productUpdate } from '../schemas.js'
 import { productView, viewProduct } from '../views.js'
 
-export const productRoutes = ({ commands, queries }: Http): readonly Route[] => [
+export const productRoutes = ({ commands, queries, history }: Http): readonly Route[] => [
   route({
     method: 'GET',
     path: '/products',
@@ -26,14 +27,20 @@ export const productRoutes = ({ commands, queries }: Http): readonly Route[] => 
   route({
     method: 'GET',
     path: '/products/:id',
-    summary: 'Read a product',
+    summary: 'Read a product, as of a revision or a time if asked',
     who: 'anyone',
     dialect: 'envelope',
     kind: 'read',
     missing: 'ProductNotFound',
+    query: moment,
     answers: { status: 200, view: productView, errors: [404] },
-    handle: async ({ id }) => {
-      const { value, revision, parked } = unlessParked(await queries.product(id))
+    handle: async ({ id, query }) => {
+      const read = nowOrThen(
+        query,
+        () => queries.product(id),
+        (then) => history.asOf.product(id, then),
+      )
+      const { value, revision, parked } = await read
       if (!value || value.retired) throw new Rejected('ProductNotFound')
       return { view: viewProduct(value), revision, parked }
     },

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { asyncapi } from '../../bridge/asyncapi.js'
 import type { Http } from '../deps.js'
 import { docsPage } from '../docs.js'
 import { openApi } from '../openapi.js'
@@ -55,6 +56,17 @@ export const systemRoutes = ({ health, registry }: Http, shop: readonly Route[])
       kind: 'other',
       answers: { status: 200, view: z.looseObject({ openapi: z.string() }) },
       handle: async () => ({ view: description() }),
+    }),
+
+    route({
+      method: 'GET',
+      path: '/asyncapi.json',
+      summary: "The description of the topic's records, for programs",
+      who: 'anyone',
+      dialect: 'plain',
+      kind: 'other',
+      answers: { status: 200, view: z.looseObject({ asyncapi: z.string() }) },
+      handle: async () => ({ view: asyncapi() }),
     }),
 
     route({

@@ -4,7 +4,8 @@ import { Rejected } from '../../domain/decider.js'
 import { hasRole } from '../auth.js'
 import type { Http } from '../deps.js'
 import { Refusal } from '../errors.js'
-import { type Route, route, unlessParked } from '../route.js'
+import { moment, nowOrThen } from '../past.js'
+import { type Route, route } from '../route.js'
 import { credentials, login, newUser, userEdit } from '../schemas.js'
 import { userView, viewUser } from '../views.js'
 
@@ -15,7 +16,7 @@ const registered = userView.pick({ id: true, _id: true, email: true })
 const registeredInFull = userView.extend({ InsertedID: z.string(), password: z.string().meta({ description: 'A mask' }) })
 
 export const userRoutes = (http: Http): readonly Route[] => {
-  const { commands, queries, limits, sessions, tokens } = http
+  const { commands, queries, history, limits, sessions, tokens } = http
 
   /** Lets the tokens of this account pass here at once, without waiting for the subscription. */
   const tokenFor = (account: Account, position: bigint): string => {
@@ -116,14 +117,20 @@ export const userRoutes = (http: Http): readonly Route[] => {
     route({
       method: 'GET',
       path: '/users/:id',
-      summary: 'Read a user',
+      summary: 'Read a user, as of a revision or a time if asked',
       who: 'user',
       dialect: 'envelope',
       kind: 'read',
       missing: 'UserNotFound',
+      query: moment,
       answers: { status: 200, view: userView, errors: [404] },
-      handle: async ({ id, caller }) => {
-        const { value, revision, parked } = unlessParked(await queries.user(id))
+      handle: async ({ id, caller, query }) => {
+        const read = nowOrThen(
+          query,
+          () => queries.user(id),
+          (then) => history.asOf.user(id, then),
+        )
+        const { value, revision, parked } = await read
         if (!value || (id !== caller.userId && !(await hasRole(caller, ['staff'], sessions)))) throw new Rejected('UserNotFound')
         return { view: viewUser(value), revision, parked }
       },
