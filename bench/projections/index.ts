@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawnEventStore } from '../../src/embedded/eventstore/spawn.js'
 import { startPostgres } from '../../src/embedded/postgres.js'
+import { scanAll } from '../../src/eventstore/scan.js'
 import { connectStore } from '../../src/eventstore/store.js'
 import { connectDatabase, migrate } from '../../src/platform/database.js'
 import { projections } from '../../src/projections/all.js'
@@ -51,6 +52,11 @@ try {
   await measured("the client's readAll alone", async () => {
     for await (const _ of store.readAll()) events++
     return events
+  })
+  await measured('reading in bulk alone', async () => {
+    let count = 0
+    for await (const batch of scanAll(eventstore.url)) count += batch.length
+    return count
   })
   const last = (await store.last())!
   const at = { commit: last.position, prepare: last.preparePosition, eventId: last.id }

@@ -70,6 +70,8 @@ export type ReadOptions = {
 
 /** The event store as the application knows it: the only code that knows the client. */
 export type Store = {
+  /** Where it is, for reading in bulk (`scan.ts`); absent of one that is not reached by the network. */
+  readonly url?: string
   /** The events of a stream; none where it doesn't exist or was deleted. Throws `StoreUnavailable`. */
   readonly read: (streamId: string, options?: ReadOptions) => Promise<readonly RecordedEvent[]>
   /**
@@ -216,7 +218,7 @@ export const connectStore = (url: string): Store => {
     return event && event.position!.commit === position.commit ? recorded(event) : undefined
   }
 
-  return { read, append, readAll, last, eventAt, subscribe, close: () => client.dispose() }
+  return { url, read, append, readAll, last, eventAt, subscribe, close: () => client.dispose() }
 }
 
 /** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */

@@ -10,3 +10,6 @@ const upcasts: Upcasts = {}
 /** An event's data in today's shape; `schema` is the version that its metadata names. */
 export const upcast = (type: string, data: unknown, schema = 1, steps: Upcasts = upcasts): unknown =>
   steps[type]?.slice(schema - 1).reduce<unknown>((shape, step) => step(shape as never), data) ?? data
+
+/** Whether there is an older shape of it: only then need anybody know its version. */
+export const hasOlderShapes = (type: string): boolean => Object.hasOwn(upcasts, type)

@@ -2,22 +2,19 @@ import type pg from 'pg'
 import type { Position } from '../eventstore/store.js'
 import { refusedIn, transaction } from './batch.js'
 import { copyRows } from './copy.js'
-import { describe, evolved, type Failure, type FoldEvent, type Folded } from './fold.js'
+import { describe, evolved, type Failure, type Folded } from './fold.js'
 import { categoryOf } from './projection.js'
 import { park, parkedStreams } from './quarantine.js'
+import type { Source, SourceEvent } from './source.js'
 import { isRefusedRow } from './sqlstate.js'
 import { readRows, type Table, writeRows } from './tables.js'
-
-export type BulkEvent = FoldEvent & { readonly preparePosition: bigint }
 
 /** One of the parts that the streams of a new generation are split into; each goes its own way through the history. */
 export type Part = { readonly table: Table; readonly part: number; readonly parts: number; readonly at: Position | undefined }
 
 export type FillOptions = {
   readonly parts: readonly Part[]
-  /** `$all` without system events after the position, to its end, in batches. */
-  readonly read: (after: Position | undefined, signal: AbortSignal) => AsyncIterable<readonly BulkEvent[]>
-  readonly readStream: (streamId: string, from: number) => Promise<readonly FoldEvent[]>
+  readonly source: Source
   /** Two connections: rows are read while others are written. */
   readonly reader: pg.ClientBase
   readonly writer: pg.ClientBase
@@ -47,7 +44,7 @@ type Cache = {
  * tells that the table has no row of it, so only a row that left the memory is ever read again.
  */
 export const fill = async (options: FillOptions): Promise<void> => {
-  const { parts, read, signal, flushAt, onProgress } = options
+  const { parts, source, signal, flushAt, onProgress } = options
   const parked = await parkedStreams(options.reader)
   const caches = parts.map((part) => ({
     part,
@@ -69,13 +66,13 @@ export const fill = async (options: FillOptions): Promise<void> => {
   }
 
   try {
-    for await (const batch of read(earliest(parts), signal)) {
+    for await (const batch of source.read(earliest(parts), signal)) {
       if (signal.aborted) break
       const last = batch.at(-1)
       if (!last) continue
       for (const cache of caches) {
         evict(cache, Math.ceil(options.keep / caches.length))
-        const failed = await foldInto(cache, batch, options.reader)
+        const failed = await foldInto(cache, batch, options)
         failures.push(...failed.map((failure) => ({ cache, failure })))
       }
       position = { commit: last.position, prepare: last.preparePosition }
@@ -99,7 +96,11 @@ export const partOf = (streamId: string, parts: number): number => {
   return (hash >>> 0) % parts
 }
 
-const foldInto = async (cache: Cache, batch: readonly BulkEvent[], reader: pg.ClientBase): Promise<readonly Failure[]> => {
+const foldInto = async (
+  cache: Cache,
+  batch: readonly SourceEvent[],
+  { source, reader }: FillOptions,
+): Promise<readonly Failure[]> => {
   const { entries, parked } = cache
   const { table, part, parts, at } = cache.part
   const { category, evolve } = table.projection
@@ -115,11 +116,12 @@ const foldInto = async (cache: Cache, batch: readonly BulkEvent[], reader: pg.Cl
   const failures: Failure[] = []
   const found = await readRows(reader, table, [...missing])
   for (const [streamId, folded] of found) entries.set(streamId, { folded, written: folded, inTable: true })
-  for (const event of own) {
-    const { streamId } = event
+  for (const raw of own) {
+    const { streamId } = raw
     if (parked.has(streamId)) continue
     const entry = entries.get(streamId)
-    if (entry && event.revision <= entry.folded.revision) continue
+    if (entry && raw.revision <= entry.folded.revision) continue
+    const event = source.open(raw)
     try {
       const folded = evolved(evolve, entry?.folded, event)
       // Set anew, it is the youngest again.
@@ -177,7 +179,7 @@ const writePart = async ({ writer }: FillOptions, table: Table, snapshot: Snapsh
 
 /** A row was refused: which, and by which of its stream's events, is found by folding that stream again, event by event. */
 const writePartCarefully = async (
-  { writer, readStream }: FillOptions,
+  { writer, source }: FillOptions,
   table: Table,
   snapshot: Snapshot,
 ): Promise<readonly Failure[]> =>
@@ -187,7 +189,7 @@ const writePartCarefully = async (
     snapshot.map(({ folded }) => folded),
     async (folded) => {
       const written = snapshot.find((each) => each.folded === folded)!.entry.written
-      const events = await readStream(folded.streamId, (written?.revision ?? -1) + 1)
+      const events = await source.readStream(folded.streamId, (written?.revision ?? -1) + 1)
       return {
         stored: new Map(written ? [[folded.streamId, written]] : []),
         events: events.filter(({ revision }) => revision <= folded.revision),

@@ -44,14 +44,14 @@ export const registerStatusMetrics = (registry: Registry, options: Omit<StatusOp
         for (const [value, labels = {}] of valuesOf(await look())) this.set(labels, value)
       },
     })
-  const single = (name: string, help: string, valueOf: (status: Status) => number | undefined) =>
+  const single = (name: string, help: string, read: (status: Status) => number | undefined) =>
     gauge(name, help, [], (status) => {
-      const value = status && valueOf(status)
+      const value = status && read(status)
       return value === undefined ? [] : [[value]]
     })
-  const each = (name: string, help: string, valueOf: (projection: ProjectionStatus) => number) =>
+  const each = (name: string, help: string, read: (projection: ProjectionStatus) => number) =>
     gauge(name, help, ['projection'], (status) =>
-      (status?.projections ?? []).map((one) => [valueOf(one), { projection: one.projection }]),
+      (status?.projections ?? []).map((one) => [read(one), { projection: one.projection }]),
     )
 
   gauge('projections_up', 'Whether the state of the projections could be read.', [], (status) => [[status ? 1 : 0]])

@@ -1,22 +1,23 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
 import { backoff, sleep } from '../eventstore/backoff.js'
-import { positionOf, type RecordedEvent, type Store, StoreUnavailable } from '../eventstore/store.js'
+import { positionOf, type Store, StoreUnavailable } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { checkEpoch, keepLease, type Lease } from '../platform/lease.js'
 import { transaction } from './batch.js'
 import { type Generation, lockCheckpoint, readCheckpoint } from './checkpoint.js'
 import { type Comparison, compare } from './compare.js'
-import { type BulkEvent, fill, type Part } from './fill.js'
+import { fill, type Part } from './fill.js'
 import { dropGeneration, fedOf, newGeneration } from './generations.js'
 import type { AnyProjection } from './projection.js'
+import { sourceOf } from './source.js'
 import { discard, join, renewView, swap, TooFar } from './swap.js'
 import { addIndexes, openTable } from './tables.js'
 import { judge } from './verify.js'
 
 export type RebuildOptions = {
   readonly database: Database
-  readonly store: Pick<Store, 'read' | 'readAll' | 'last'>
+  readonly store: Pick<Store, 'url' | 'read' | 'readAll' | 'last'>
   readonly projections: readonly AnyProjection[]
   /** Who this is, for people to read. */
   readonly holder: string
@@ -203,8 +204,7 @@ const readOnce = async (
     parts,
     reader,
     writer,
-    read: (after, signal) => batched(store.readAll(after, { signal }), 1_000),
-    readStream: (streamId, from) => store.read(streamId, { from }),
+    source: sourceOf(store),
     check: (client) => checkEpoch(client, lease, held.epoch),
     signal: held.signal,
     keep: 200_000,
@@ -231,17 +231,6 @@ const partsOf = async (client: pg.ClientBase, { projection, generation }: Built)
     parts,
     at: commit === null ? undefined : { commit: BigInt(commit), prepare: BigInt(prepare!) },
   }))
-}
-
-async function* batched(events: AsyncIterable<RecordedEvent>, size: number): AsyncIterable<readonly BulkEvent[]> {
-  let batch: RecordedEvent[] = []
-  for await (const event of events) {
-    batch.push(event)
-    if (batch.length < size) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
 }
 
 type Guarded = <T>(work: () => Promise<T>) => Promise<T>

@@ -14,7 +14,7 @@ import { rebuild } from './rebuild.js'
 
 export type RunnerOptions = {
   readonly database: Database
-  readonly store: Pick<Store, 'eventAt' | 'last' | 'read' | 'readAll'>
+  readonly store: Pick<Store, 'url' | 'eventAt' | 'last' | 'read' | 'readAll'>
   readonly feed: Pick<Feed, 'follow'>
   readonly projections: readonly AnyProjection[]
   readonly storeId: string

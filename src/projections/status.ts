@@ -47,6 +47,7 @@ export const projectionStatus = async ({
   store,
   projections,
   countTo = 10_000,
+  exact = true,
 }: StatusOptions): Promise<Status | undefined> => {
   const checkpoint = await readCheckpoint(client)
   if (!checkpoint) return undefined

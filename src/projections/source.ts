@@ -1,0 +1,69 @@
+import { scanAll } from '../eventstore/scan.js'
+import type { ScannedEvent } from '../eventstore/scan-decode.js'
+import type { Position, RecordedEvent, Store } from '../eventstore/store.js'
+import { hasOlderShapes } from '../eventstore/upcast.js'
+import type { FoldEvent } from './fold.js'
+
+/** As much of an event as it takes to see whose it is; `open` makes the rest of it readable. */
+export type SourceEvent = Pick<FoldEvent, 'id' | 'type' | 'streamId' | 'revision' | 'position'> & {
+  readonly preparePosition: bigint
+}
+
+/** Where a build reads the history from. */
+export type Source = {
+  /** `$all` without system events after the position, to its end, in batches. Throws `StoreUnavailable`. */
+  readonly read: (after: Position | undefined, signal: AbortSignal) => AsyncIterable<readonly SourceEvent[]>
+  /** Only for events of `read`. */
+  readonly open: (event: SourceEvent) => FoldEvent
+  readonly readStream: (streamId: string, from: number) => Promise<readonly FoldEvent[]>
+}
+
+/** In bulk where the store can be reached by itself, else through it. */
+export const sourceOf = (store: Pick<Store, 'url' | 'read' | 'readAll'>): Source => {
+  const readStream: Source['readStream'] = (streamId, from) => store.read(streamId, { from, timeout: 60_000 })
+  return store.url === undefined
+    ? {
+        readStream,
+        read: (after, signal) => batched(store.readAll(after, { signal }), 1_000),
+        open: (event) => event as RecordedEvent,
+      }
+    : { readStream, read: (after, signal) => scanned(store.url!, after, signal), open: (event) => opened(event as ScannedEvent) }
+}
+
+async function* scanned(url: string, after: Position | undefined, signal: AbortSignal): AsyncIterable<readonly ScannedEvent[]> {
+  for await (const events of scanAll(url, { signal, ...(after && { after }) })) {
+    yield events.filter(({ type }) => !type.startsWith('$'))
+  }
+}
+
+/** Only what folds look at is parsed. */
+const opened = ({ id, type, streamId, revision, position, data, metadata, isJson }: ScannedEvent): FoldEvent => ({
+  id,
+  type,
+  streamId,
+  revision,
+  position,
+  data: isJson ? parsed(data) : data,
+  metadata: hasOlderShapes(type) && metadata.length > 0 ? (parsed(metadata) as FoldEvent['metadata']) : {},
+})
+
+/** What is marked as JSON and isn't: the fold will say that it can't take it. */
+const parsed = (bytes: Buffer): unknown => {
+  const text = bytes.toString()
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+async function* batched(events: AsyncIterable<RecordedEvent>, size: number): AsyncIterable<readonly RecordedEvent[]> {
+  let batch: RecordedEvent[] = []
+  for await (const event of events) {
+    batch.push(event)
+    if (batch.length < size) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
