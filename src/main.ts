@@ -1,8 +1,11 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import { hostname } from 'node:os'
-import { Registry } from 'prom-client'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { sinksOf } from './bridge/choose.js'
+import { bridgeMetrics } from './bridge/metrics.js'
 import { createTopic } from './bridge/reader.js'
-import { createBridgeService, postgresSinks, type Sinks } from './bridge/service.js'
+import { type BridgeService, createBridgeService } from './bridge/service.js'
 import { type Commands, createCommands } from './commands/index.js'
 import { type Connections, connect } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
@@ -11,14 +14,15 @@ import { orderHistory } from './history/orders.js'
 import { createHttp } from './http/server.js'
 import { createSessions } from './http/sessions.js'
 import type { Config } from './platform/config.js'
-import type { Database } from './platform/database.js'
 import { keepLease } from './platform/lease.js'
 import { checkPort, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
 import { createOrderRecovery } from './processes/orders.js'
 import { projections } from './projections/all.js'
+import { createBatchMetrics, registerStatusMetrics } from './projections/metrics.js'
 import { runProjections } from './projections/runner.js'
 import { createFreshness, type Freshness } from './queries/freshness.js'
+import { createProjectionHealth, type ProjectionHealth } from './queries/health.js'
 import { createQueries, type Queries } from './queries/index.js'
 import { NotReady } from './queries/live.js'
 
@@ -45,6 +49,10 @@ type Running = Connections & {
   readonly freshness: Freshness
   readonly queries: Queries
   readonly commands: Commands
+  readonly registry: Registry
+  readonly projectionHealth: () => Promise<ProjectionHealth>
+  /** In the roles that write the topic. */
+  readonly bridge: BridgeService | undefined
   readonly signal: AbortSignal
   readonly fail: (error: unknown) => void
 }
@@ -60,7 +68,14 @@ export const startApp = async (config: Config, { role, log }: { role: Role; log:
     closers.push(connections.close)
     const ending = new AbortController()
     const { promise: failed, resolve: fail } = withResolvers<unknown>()
-    const running = { ...connections, ...shared(config, connections, log, closers), config, log, signal: ending.signal, fail }
+    const running = {
+      ...connections,
+      ...shared(config, role, connections, log, closers),
+      config,
+      log,
+      signal: ending.signal,
+      fail,
+    }
 
     const background = backgroundOf(role).map((part) => part(running).catch(fail))
     closers.push(async () => {
@@ -75,23 +90,46 @@ export const startApp = async (config: Config, { role, log }: { role: Role; log:
   }
 }
 
-const shared = (config: Config, { store, database, secrets }: Connections, log: Log, closers: (() => Promise<void>)[]) => {
+const shared = (config: Config, role: Role, connections: Connections, log: Log, closers: (() => Promise<void>)[]) => {
+  const { store, database, secrets } = connections
   const feed = createFeed({ store, log })
   closers.push(feed.close)
   const freshness = createFreshness({ database, log })
   closers.push(freshness.close)
-  return { feed, freshness, queries: createQueries(database), commands: createCommands(store, { ...config, ...secrets }) }
+  const { health: projectionHealth, close } = createProjectionHealth({ database, feed, freshness, projections })
+  closers.push(async () => close())
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  registerStatusMetrics(registry, { client: database.pool, store, projections })
+  const bridge = role === 'all' || role === 'bridge' ? bridgeOf(config, connections, feed, log, closers) : undefined
+  if (bridge) bridgeMetrics(registry, bridge)
+  const commands = createCommands(store, { ...config, ...secrets })
+  return { feed, freshness, queries: createQueries(database), commands, registry, projectionHealth, bridge }
+}
+
+const bridgeOf = (
+  config: Config,
+  connections: Connections,
+  feed: Feed,
+  log: Log,
+  closers: (() => Promise<void>)[],
+): BridgeService => {
+  const sinks = sinksOf(connections.database, config)
+  closers.push(sinks.close)
+  return createBridgeService({ ...connections, feed, sinks, holder, leaseTtl: config.leaseTtl, log })
 }
 
 const backgroundOf = (role: Role): ((running: Running) => Promise<void>)[] => [
   ...(role === 'all' || role === 'projections' ? [project, recover] : []),
-  ...(role === 'all' || role === 'bridge' ? [bridge] : []),
+  async ({ bridge, signal }) => bridge?.run(signal),
 ]
 
 const holder = `${hostname()} (pid ${process.pid})`
 
-const project = ({ config, freshness, ...running }: Running): Promise<void> =>
-  runProjections({ ...running, projections, holder, leaseTtl: config.leaseTtl, onPosition: freshness.note })
+const project = ({ config, freshness, registry, ...running }: Running): Promise<void> => {
+  const observers = { onPosition: freshness.note, onBatch: createBatchMetrics(registry) }
+  return runProjections({ ...running, projections, holder, leaseTtl: config.leaseTtl, ...observers })
+}
 
 const recover = async ({ config, database, log, queries, commands, signal }: Running): Promise<void> => {
   const recovery = createOrderRecovery({
@@ -117,21 +155,6 @@ const recover = async ({ config, database, log, queries, commands, signal }: Run
   })
 }
 
-const bridge = async ({ config, signal, ...running }: Running): Promise<void> => {
-  const sinks = sinksOf(config, running.database)
-  const service = createBridgeService({ ...running, sinks, holder, leaseTtl: config.leaseTtl })
-  try {
-    await service.run(signal)
-  } finally {
-    await sinks.close()
-  }
-}
-
-const sinksOf = ({ kafkaBrokers, topicPartitions }: Config, database: Database): Sinks => {
-  if (kafkaBrokers) throw new Error('KAFKA_BROKERS is set, but this release writes the topic into Postgres only')
-  return postgresSinks(database, topicPartitions)
-}
-
 const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Promise<string> => {
   const { config, log, store, database, secrets, feed, queries, fail } = running
   const sessions = await createSessions({ load: queries.sessions, feed, onFailure: fail })
@@ -149,9 +172,9 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
     history: { orderHistory: orderHistory(store), asOf: createAsOf(store) },
     topic,
     health: () => health(running),
-    registry: new Registry(),
     ending: streams.signal,
   })
+  await readModelsThere(running)
   const { address, drain } = await listen(http.callback(), config.host, config.port)
   closers.push(() => {
     streams.abort()
@@ -161,13 +184,26 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
   return address
 }
 
-const health = async ({ feed, database }: Running) => {
-  const postgres = await database.pool.query('select 1').then(
-    () => true,
-    () => false,
-  )
+/** Long enough for the tables of a new shop; where a large history must be folded first, the answer until then is 503. */
+const patience = 3_000
+
+const readModelsThere = async ({ projectionHealth }: Running): Promise<void> => {
+  for (const began = performance.now(); performance.now() - began < patience; await sleep(10)) {
+    if ((await projectionHealth()).building.length === 0) return
+  }
+}
+
+/** A bridge that has stopped is shown, but the shop can serve without it. */
+const health = async ({ feed, projectionHealth, bridge }: Running) => {
+  const projections = await projectionHealth().catch(() => undefined)
   const eventstore = feed.healthy(5_000)
-  return { ready: postgres && eventstore, parts: { eventstore, postgres } }
+  const bridges = bridge?.status().map(({ position, head, ...status }) => ({
+    ...status,
+    position: position?.commit.toString(),
+    head: head?.commit.toString(),
+  }))
+  const parts = { eventstore, postgres: projections !== undefined, projections, bridges }
+  return { ready: eventstore && projections?.ready === true, parts }
 }
 
 /** All of them, whatever becomes of one. Throws the first error in the end. */
