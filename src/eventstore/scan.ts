@@ -81,7 +81,6 @@ const openSession = async (connection: Connection, { address, port }: Endpoint):
       ...(ca && { ca }),
       ...(cert && { cert }),
       ...(key && { key }),
-      rejectUnauthorized: connection.tlsVerifyCert !== false,
     }),
   })
   return new Promise((resolve, reject) => {

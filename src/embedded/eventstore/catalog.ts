@@ -95,33 +95,41 @@ export const openCatalog = async (folder: string, fresh: boolean): Promise<Catal
   return catalogOf(folder, database)
 }
 
+type Known = { readonly key: Buffer; entry: StreamEntry | undefined }
 type Row = { readonly revision: number; readonly place: Place }
 
 const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Catalog => {
-  const known = new Map<string, StreamEntry | undefined>()
-  const streams = new Map<string, StreamEntry>()
+  const known = new Map<string, Known>()
+  const streams = new Map<string, Known>()
   const rows = new Map<number, Row[]>()
   const ids = new Map<string, number>()
   const puts: { key: Buffer; value: Buffer }[] = []
   const removed: Buffer[] = []
   let count = database.get(countKey)?.readUInt32LE(0) ?? 0
 
-  const stream: Catalog['stream'] = (name) => {
-    const unsaved = streams.get(name) ?? known.get(name)
-    if (unsaved) return unsaved
-    const row = database.get(nameKey(name))
-    if (!row) return undefined
-    const entry = { name, id: row.readUInt32LE(0), last: row.readIntLE(4, 6), tombstoned: row[10] === 1 }
-    remember(entry)
-    return entry
+  /** Also that there is no such stream is worth remembering: every append to a new one asks several times. */
+  const lookUp = (name: string): Known => {
+    const remembered = known.get(name)
+    if (remembered) return remembered
+    const key = nameKey(name)
+    const row = database.get(key)
+    const entry = row && { name, id: row.readUInt32LE(0), last: row.readIntLE(4, 6), tombstoned: row[10] === 1 }
+    if (known.size >= 50_000) forgetSome()
+    const found = { key, entry }
+    known.set(name, found)
+    return found
   }
 
-  const remember = (entry: StreamEntry): void => {
-    if (known.size >= 50_000) {
-      for (const name of [...known.keys()].slice(0, 10_000)) known.delete(name)
+  const forgetSome = (): void => {
+    let left = 10_000
+    for (const name of known.keys()) {
+      // What is not saved yet is known here alone.
+      if (!streams.has(name)) known.delete(name)
+      if (--left === 0) return
     }
-    known.set(entry.name, entry)
   }
+
+  const stream: Catalog['stream'] = (name) => lookUp(name).entry
 
   const unsavedRow = (id: number, revision: number): Row | undefined => {
     const list = rows.get(id)
@@ -161,13 +169,12 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
     database.transactionSync(() => {
       for (const { key, value } of puts) database.putSync(key, value)
       for (const key of removed) database.removeSync(key)
-      for (const entry of streams.values()) database.putSync(nameKey(entry.name), streamRow(entry))
+      for (const { key, entry } of streams.values()) database.putSync(key, streamRow(entry!))
       const total = Buffer.alloc(4)
       total.writeUInt32LE(count)
       database.putSync(countKey, total)
     })
     database.resetReadTxn()
-    for (const entry of streams.values()) remember(entry)
     puts.length = 0
     removed.length = 0
     streams.clear()
@@ -178,12 +185,15 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
   return {
     stream,
     makeStream: (name) => {
-      const entry = { name, id: count++, last: -1, tombstoned: false }
-      streams.set(name, entry)
-      return entry
+      const found = lookUp(name)
+      found.entry = { name, id: count++, last: -1, tombstoned: false }
+      streams.set(name, found)
+      return found.entry
     },
     putStream: (entry) => {
-      streams.set(entry.name, entry)
+      const found = lookUp(entry.name)
+      found.entry = entry
+      streams.set(entry.name, found)
     },
     place,
     nextRevision,

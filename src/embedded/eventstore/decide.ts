@@ -8,7 +8,7 @@ export type StreamView = {
   readonly tombstoned: boolean
   /** Deleted, not tombstoned: reads say that it is not found, and an append goes on after `last`. */
   readonly deleted: boolean
-  readonly hasMetadata: boolean
+  readonly hasMetadata: () => boolean
   /** The latest revision at which the event with this id stands in the stream. */
   readonly revisionOf: (id: string) => number | undefined
   readonly idAt: (revision: number) => string | undefined
@@ -30,7 +30,7 @@ export const decideAppend = (view: StreamView, expectation: number, ids: readonl
   const write: Decision = { kind: 'write', first: view.last + 1 }
   if (expectation === expected.exists) {
     if (view.deleted) return { kind: 'deleted' }
-    if (view.last < 0 && !view.hasMetadata) return wrong
+    if (view.last < 0 && !view.hasMetadata()) return wrong
   }
   if (expectation === expected.any || expectation === expected.exists) return byIds(view, ids, wrong, write)
   if (expectation > view.last) return wrong

@@ -73,7 +73,7 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
     last: stream.last,
     tombstoned: stream.tombstoned || (isMetadataStream(stream.name) && open(stream.name.slice(2)).tombstoned),
     deleted: stream.bounds.deleted,
-    hasMetadata: !isMetadataStream(stream.name) && open(metadataStreamOf(stream.name)).last >= 0,
+    hasMetadata: () => !isMetadataStream(stream.name) && open(metadataStreamOf(stream.name)).last >= 0,
     revisionOf: (id) => stream.ids.get(id) ?? (stream.entry && base.catalog.revisionOf(stream.entry.id, id)),
     idAt: (revision) =>
       stream.events.find((event) => event.revision === revision)?.id ?? (stream.entry && base.idAt(stream.entry.id, revision)),

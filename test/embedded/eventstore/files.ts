@@ -16,6 +16,12 @@ export const watchedFiles = (): WatchedFiles => {
   let broken = false
   let syncs = 0
   let bytesRead = 0
+  const sync = async (file: File, path: string): Promise<void> => {
+    await gate
+    if (broken) throw Object.assign(new Error('EIO: the disk is broken'), { code: 'EIO' })
+    await file.sync()
+    if (path.includes('log-')) syncs++
+  }
   const watched = (file: File, path: string): File => ({
     ...file,
     read: async (target, position) => {
@@ -23,12 +29,11 @@ export const watchedFiles = (): WatchedFiles => {
       bytesRead += count
       return count
     },
-    sync: async () => {
-      await gate
-      if (broken) throw Object.assign(new Error('EIO: the disk is broken'), { code: 'EIO' })
-      await file.sync()
-      if (path.includes('log-')) syncs++
+    writeDurably: async (bytes, position) => {
+      await file.write(bytes, position)
+      await sync(file, path)
     },
+    sync: () => sync(file, path),
   })
   return {
     files: { ...diskFiles, open: async (path, mode) => watched(await diskFiles.open(path, mode), path) },

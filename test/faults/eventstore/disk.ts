@@ -75,8 +75,12 @@ export const createDisk = (synced: Names = new Map()): Disk => {
         await step()
         write(bytes, position)
       },
-      writeNow: (bytes, position) => {
-        if (!isFrozen()) write(bytes, position)
+      writeDurably: async (bytes, position) => {
+        await step()
+        write(bytes, position)
+        await step()
+        inode.durable = inode.bytes
+        inode.pending = []
       },
       sync: async () => {
         await step()

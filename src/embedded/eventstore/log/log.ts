@@ -169,8 +169,7 @@ const logOf = (
   const commit: Log['commit'] = async (group) => {
     const segment = active()
     sealGroup(group, segment.end, segment.salt)
-    await segment.file.write(group, segment.start + segment.bytes)
-    await segment.file.sync()
+    await segment.file.writeDurably(group, segment.start + segment.bytes)
     tail.add(segment.end, group)
     segment.bytes += group.length
     segment.end += group.length

@@ -19,6 +19,8 @@ export const markName = 'mark'
 const size = 48
 const magic = 'trollmrk'
 const version = 1
+/** Milliseconds. */
+const noteAfter = 5
 
 const encode = (mark: Mark): Buffer => {
   const bytes = Buffer.alloc(size)
@@ -59,7 +61,7 @@ export const readMark = async (files: Files, folder: string): Promise<Mark | und
 }
 
 export type MarkFile = {
-  /** Without a sync, and before it returns: costs a few microseconds. */
+  /** Without a sync, soon, and not waited for. Throws what went wrong with an earlier one. */
   readonly note: (synced: number) => void
   readonly close: (mark: Mark | undefined) => Promise<void>
 }
@@ -73,9 +75,25 @@ export const openMark = async (files: Files, folder: string, synced: number): Pr
   await file.truncate(size)
   await file.sync()
   if (!known) await files.syncFolder(folder)
+  let latest = synced
+  let timer: NodeJS.Timeout | undefined
+  let writing: Promise<void> = Promise.resolve()
+  let failure: unknown
+  const write = (): void => {
+    timer = undefined
+    writing = file.write(open(latest), 0).catch((error: unknown) => {
+      failure = error
+    })
+  }
   return {
-    note: (position) => file.writeNow(open(position), 0),
+    note: (position) => {
+      if (failure !== undefined) throw failure
+      latest = position
+      timer ??= setTimeout(write, noteAfter)
+    },
     close: async (mark) => {
+      clearTimeout(timer)
+      await writing
       if (mark) {
         await file.write(encode(mark), 0)
         await file.sync()
