@@ -11,6 +11,8 @@ export type Tail = {
   readonly clear: () => void
 }
 
+const gone: Group = { position: 0, bytes: Buffer.alloc(0) }
+
 /** The newest groups, kept in memory for those who follow the log closely; at most `limit` bytes. */
 export const createTail = (limit = 16 * 1024 * 1024): Tail => {
   let groups: Group[] = []
@@ -32,9 +34,13 @@ export const createTail = (limit = 16 * 1024 * 1024): Tail => {
 
   return {
     add: (position, group) => {
-      groups.push({ position, bytes: group })
+      groups.push({ position, bytes: exact(group) })
       bytes += group.length
-      while (bytes > limit && first < groups.length) bytes -= groups[first++]!.bytes.length
+      while (bytes > limit && first < groups.length) {
+        bytes -= groups[first]!.bytes.length
+        // The list is shortened now and then only, and must not hold what has left.
+        groups[first++] = gone
+      }
       if (first > 1024 && first * 2 > groups.length) {
         groups = groups.slice(first)
         first = 0
@@ -54,6 +60,14 @@ export const createTail = (limit = 16 * 1024 * 1024): Tail => {
       bytes = 0
     },
   }
+}
+
+/** A group was built in a buffer with room to grow, which would be kept with it. */
+const exact = (group: Buffer): Buffer => {
+  if (group.buffer.byteLength === group.length) return group
+  const copy = Buffer.allocUnsafeSlow(group.length)
+  group.copy(copy)
+  return copy
 }
 
 const events = ({ position: base, bytes }: Group, from: number): Chunk => {
