@@ -18,6 +18,7 @@ export type Sinks = {
   readonly close: () => Promise<void>
 }
 
+/** Topics in Postgres. */
 export const postgresSinks = (database: Database, partitions: number): Sinks => {
   const generations = createGenerations(database, 'postgres')
   return {
@@ -27,8 +28,6 @@ export const postgresSinks = (database: Database, partitions: number): Sinks => 
     close: async () => undefined,
   }
 }
-
-export const firstTopic = 'orders'
 
 /** One writer for each topic, in Kafka or in Postgres. */
 export const leaseOf = (sink: Sink['kind'], topic: string): string => `bridge:${sink}:${topic}`
@@ -44,10 +43,12 @@ export type BridgeServiceOptions = {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Milliseconds between two looks at which generations are live, and between two reports. Default 1,000. */
   readonly lookEvery?: number
+  /** Default `orders`. */
+  readonly firstTopic?: string
 }
 
 export type BridgeService = {
-  /** Resolves when the signal aborts. A bridge that has stopped stays so, visibly, until the process is started anew. */
+  /** Resolves when the signal aborts; what doesn't answer is waited out. A bridge that has stopped stays so, visibly, until the process is started anew. */
   readonly run: (signal: AbortSignal) => Promise<void>
   /** One for each generation that this process writes, or stands by for. */
   readonly status: () => readonly BridgeStatus[]
@@ -59,7 +60,7 @@ type Running = { readonly bridge: Bridge; readonly stop: AbortController; readon
 
 /** A bridge for each live generation of the topic; the first one, `orders`, begins by itself. */
 export const createBridgeService = (options: BridgeServiceOptions): BridgeService => {
-  const { database, sinks, lookEvery = 1_000, log } = options
+  const { database, sinks, lookEvery = 1_000, firstTopic = 'orders', log } = options
   const generations = createGenerations(database, sinks.kind)
   const running = new Map<string, Running>()
 
@@ -71,7 +72,7 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
     const stop = new AbortController()
     // A bridge that has stopped says so in its status, and has written it to the log.
     const ended = bridge.run(stop.signal).catch((error: unknown) => {
-      if (!(error instanceof BridgeStopped)) log.error({ topic: name, error }, 'the bridge has ended')
+      if (!(error instanceof BridgeStopped)) fail(error)
     })
     running.set(name, { bridge, stop, ended })
   }
@@ -84,17 +85,22 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
   }
 
   const look = async (): Promise<void> => {
-    const all = await generations.list()
-    if (all.length === 0) await generations.begin(firstTopic, await sinks.prepare(firstTopic))
-    const live = (all.length === 0 ? await generations.list() : all).filter(({ state }) => state === 'live')
+    if (!(await generations.find(firstTopic))) await generations.begin(firstTopic, await sinks.prepare(firstTopic))
+    const live = (await generations.list()).filter(({ state }) => state === 'live')
     for (const generation of live) if (!running.has(generation.name)) await start(generation)
     for (const name of running.keys()) if (!live.some((generation) => generation.name === name)) await end(name)
     for (const [name, { bridge }] of running) await report(generations, name, options.holder, bridge.status())
   }
 
   let failure: string | undefined
+  let bug: { readonly error: unknown } | undefined
+  const fail = (error: unknown) => {
+    bug ??= { error }
+  }
+
   const run: BridgeService['run'] = async (signal) => {
     while (!signal.aborted) {
+      if (bug) throw bug.error
       try {
         await look()
         failure = undefined
