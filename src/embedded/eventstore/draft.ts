@@ -1,6 +1,6 @@
 import type { Catalog, StreamEntry } from './catalog.js'
 import { type Decision, decideAppend, type StreamView } from './decide.js'
-import { groupSize, kinds, overhead, payloadAt, sealRecord } from './log/record.js'
+import { groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from './log/record.js'
 import { eventSize, type NewEvent, tombstoneRevision, writeEvent } from './message.js'
 import { type Bounds, deletedMetadata, isMetadataStream, metadataStreamOf, parseBounds, withTruncateBefore } from './metadata.js'
 
@@ -89,6 +89,8 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
   const write = (stream: DraftStream, event: NewEvent, revision: number): DraftEvent => {
     const at = { stream: stream.bytes, revision, position: position + length, created }
     const size = eventSize(event, at) + overhead
+    // The calls' limits are below this. A record that no reader would take for one must never get into the log.
+    if (size > maxPayload) throw new RangeError(`an event of ${size} bytes is too large`)
     reserve(size)
     writeEvent(buffer, length + payloadAt, event, at)
     sealRecord(buffer, length, kinds.event, size - overhead, at.position, salt)

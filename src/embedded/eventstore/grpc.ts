@@ -69,7 +69,11 @@ export const serveGrpc = async (
 ): Promise<GrpcServer> => {
   const calls = new Set<() => void>()
   const sessions = new Set<ServerHttp2Session>()
-  const server = createServer({ settings: { initialWindowSize: 1024 * 1024, maxConcurrentStreams: 10_000 } })
+  // What a slow reader has not taken counts against its whole connection, whose other calls must go on.
+  const server = createServer({
+    maxSessionMemory: 1_000,
+    settings: { initialWindowSize: 1024 * 1024, maxConcurrentStreams: 10_000 },
+  })
   server.on('session', (session) => {
     sessions.add(session)
     session.setLocalWindowSize(8 * 1024 * 1024)

@@ -201,6 +201,25 @@ describe('append', () => {
       expect(taken.status).to.equal('fulfilled')
     })
 
+    it('counts data alone: metadata comes on top of it', async () => {
+      const stream = newStream()
+      const metadata = { pad: 'x'.repeat(500_000) }
+      await client().appendToStream(
+        stream,
+        [1, 2, 3].map(() => jsonEvent({ type: 'Described', data: {}, metadata })),
+      )
+      expect(await read(stream)).to.deep.equal([0, 1, 2])
+    })
+
+    it('refuses what no record could hold', async () => {
+      const metadata = new Uint8Array(16 * 1024 * 1024)
+      const large = binaryEvent({ type: 'Large', data: new Uint8Array(1), metadata })
+      const error = await failure(client().appendToStream(newStream(), large))
+      expect(error.type).to.be.oneOf(['maximum-append-size-exceeded', 'unknown'])
+      expect((await failure(client().appendToStream(newStream('x'.repeat(70_000)), event()))).type).to.equal('unknown')
+      await written()
+    })
+
     for (const name of ['', '$$']) {
       it(`refuses the name "${name}"`, async () => {
         expect((await failure(client().appendToStream(name, event()))).type).to.equal('unknown')

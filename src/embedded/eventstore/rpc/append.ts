@@ -3,15 +3,14 @@ import type { AppendReq as AppendRequest } from '@eventstore/db-client/generated
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expected } from '../decide.js'
 import type { Call, Handler } from '../grpc.js'
-import type { NewEvent } from '../message.js'
 import type { Outcome } from '../outcome.js'
 import type { Store } from '../store.js'
 import {
   appendTooLarge,
+  type Collected,
+  collect,
   expectationOf,
   invalid,
-  maxAppendBytes,
-  maxEventBytes,
   newEvent,
   Refused,
   refusalOf,
@@ -23,7 +22,7 @@ import {
 const { AppendReq, AppendResp } = streams
 const { Empty } = shared
 
-type Target = { readonly name: string; readonly expectation: number; readonly events: NewEvent[]; bytes: number }
+type Target = Collected & { readonly name: string; readonly expectation: number }
 
 /** The options first, then one event a message; answered when the client has sent all. */
 export const append =
@@ -57,20 +56,12 @@ const take = (target: Target | undefined, request: AppendRequest): Target => {
   if (options) {
     if (target) throw invalid('an append has its options once')
     const revision = options.hasRevision() ? options.getRevision() : undefined
-    return {
-      name: streamName(options.getStreamIdentifier()),
-      expectation: expectationOf(options, revision),
-      events: [],
-      bytes: 0,
-    }
+    const expectation = expectationOf(options, revision)
+    return { name: streamName(options.getStreamIdentifier()), expectation, events: [], dataBytes: 0, besideBytes: 0 }
   }
   const proposed = request.getProposedMessage()
   if (!target || !proposed) throw invalid('the first message of an append holds its options, the others an event')
-  const event = newEvent(proposed)
-  target.bytes += event.data.length
-  if (target.bytes > maxAppendBytes || event.customMetadata.length > maxEventBytes - maxAppendBytes)
-    throw new Refused(appendTooLarge)
-  target.events.push(event)
+  if (!collect(target, newEvent(proposed))) throw new Refused(appendTooLarge)
   return target
 }
 

@@ -7,15 +7,15 @@ import anyPb from 'google-protobuf/google/protobuf/any_pb.js'
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js'
 import { expected } from '../decide.js'
 import type { Call, Handler } from '../grpc.js'
-import type { NewEvent } from '../message.js'
 import type { Outcome } from '../outcome.js'
 import type { Store } from '../store.js'
 import {
+  type Collected,
   cancelled,
+  collect,
   expectationOf,
   invalid,
   maxAppendBytes,
-  maxEventBytes,
   newEvent,
   streamName,
   uuidText,
@@ -35,13 +35,11 @@ const {
 } = shared
 
 /** An append whose chunks are still coming. Answered early (refused, timed out), it swallows the rest of them. */
-type Open = {
+type Open = Collected & {
   readonly identifier: Uint8Array
   name: string
   expectation: number
   deadline: number
-  readonly events: NewEvent[]
-  bytes: number
   answered: boolean
   timer: NodeJS.Timeout | undefined
 }
@@ -75,7 +73,8 @@ export const batchAppend =
         expectation: expected.any,
         deadline: now() + writeTimeout,
         events: [],
-        bytes: 0,
+        dataBytes: 0,
+        besideBytes: 0,
         answered: false,
         timer: undefined,
       }
@@ -97,10 +96,7 @@ export const batchAppend =
       if (append.answered) return
       try {
         for (const proposed of request.getProposedMessagesList()) {
-          const event = newEvent(proposed)
-          append.bytes += event.data.length
-          append.events.push(event)
-          if (append.bytes <= maxAppendBytes && event.customMetadata.length <= maxEventBytes - maxAppendBytes) continue
+          if (collect(append, newEvent(proposed))) continue
           append.events.length = 0
           reply(call, correlation, append, { kind: 'tooLarge' })
           return

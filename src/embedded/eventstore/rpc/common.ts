@@ -7,8 +7,20 @@ import type { Outcome } from '../outcome.js'
 
 /** The limit of an append's data, in bytes; EventStoreDB's standard. */
 export const maxAppendBytes = 1024 * 1024
-/** What may come on top of it: one event with its type and metadata must fit into a record. */
-export const maxEventBytes = 16 * 1024 * 1024
+/** The limit of what an append's events hold beside their data: types and custom metadata. */
+const maxBesideBytes = 15 * 1024 * 1024
+const maxNameBytes = 64 * 1024
+
+/** What an append has so far. */
+export type Collected = { readonly events: NewEvent[]; dataBytes: number; besideBytes: number }
+
+/** Adds an event; `false` where the append has become too large for a record, or for EventStoreDB. */
+export const collect = (collected: Collected, event: NewEvent): boolean => {
+  collected.dataBytes += event.data.length
+  collected.besideBytes += event.customMetadata.length + event.type.length * 3
+  collected.events.push(event)
+  return collected.dataBytes <= maxAppendBytes && collected.besideBytes <= maxBesideBytes
+}
 
 /** A request that is refused as a whole, with the answer that it gets. */
 export class Refused extends Error {
@@ -26,6 +38,7 @@ export const invalid = (message: string): Refused => new Refused({ code: codes.i
 /** Throws `Refused` for a name that no stream can have. */
 export const streamName = (identifier: StreamIdentifier | undefined): string => {
   const name = Buffer.from(identifier?.getStreamName_asU8() ?? []).toString('utf8')
+  if (name.length > maxNameBytes) throw invalid(`a stream's name has at most ${maxNameBytes} characters`)
   if (name === '' || name === '$$') throw new Refused({ code: codes.unknown, message: `"${name}" is no stream's name` })
   return name
 }
