@@ -22,6 +22,11 @@ export const createTopicSink = ({ database, generations, topic, lease }: TopicSi
   const inTransaction = async <T>(epoch: number, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
     const client = await database.pool.connect()
     let broken: Error | undefined
+    // The server may end a transaction that says nothing for too long, also between two statements.
+    const lost = (error: Error) => {
+      broken = error
+    }
+    client.on('error', lost)
     try {
       await client.query('begin')
       await checkEpoch(client, lease.name, epoch, lease.ttl)
@@ -33,6 +38,7 @@ export const createTopicSink = ({ database, generations, topic, lease }: TopicSi
       broken = error instanceof Error ? error : new Error(String(error))
       throw error
     } finally {
+      client.off('error', lost)
       client.release(broken)
     }
   }

@@ -9,7 +9,7 @@ let next = 3704199577700000
 
 export const newOrderId = (): OrderId => idOfInteger(next++)! as OrderId
 
-const newEvent = (event: OrderEvent): NewEvent => ({
+export const newEvent = (event: OrderEvent): NewEvent => ({
   id: randomUUID(),
   type: event.type,
   data: event.data,
