@@ -1,18 +1,27 @@
-import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open as openFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { open, type RootDatabase } from 'lmdb'
+import {
+  countKey,
+  eventKey,
+  idKey,
+  nameKey,
+  type Place,
+  placeRow,
+  revisionIn,
+  revisionRow,
+  type StreamEntry,
+  streamRow,
+  zeroId,
+} from './catalog-rows.js'
 import { tombstoneRevision } from './message.js'
 
 /**
  * Where the events of each stream stand in the log, and which ids they have. It is derived from the log: never synced, and made anew
  * where it was not closed in order. What was put is in memory until `flush`, and found there.
  */
-export type StreamEntry = { readonly name: string; readonly id: number; last: number; tombstoned: boolean }
-export type Place = { readonly position: number; readonly size: number }
-
 export type Catalog = {
   readonly stream: (name: string) => StreamEntry | undefined
   /** A stream that is new to the catalog. */
@@ -34,33 +43,6 @@ export type Catalog = {
 }
 
 const fileOf = (folder: string): string => join(folder, 'data.mdb')
-
-const nameKey = (name: string): Buffer => {
-  const key = Buffer.allocUnsafe(17)
-  key[0] = 1
-  hash('sha256', name, 'buffer').copy(key, 1, 0, 16)
-  return key
-}
-
-const eventKey = (stream: number, revision: number): Buffer => {
-  const key = Buffer.allocUnsafe(12)
-  key[0] = 2
-  key.writeUInt32BE(stream, 1)
-  key[5] = 0
-  key.writeUIntBE(revision, 6, 6)
-  return key
-}
-
-const idKey = (stream: number, eventId: string): Buffer => {
-  const key = Buffer.allocUnsafe(22)
-  key[0] = 2
-  key.writeUInt32BE(stream, 1)
-  key[5] = 1
-  key.write(eventId.replaceAll('-', ''), 6, 'hex')
-  return key
-}
-
-const countKey = Buffer.from([0])
 
 /** The folder of an index that is as it was closed: then it can be opened. (lmdb dies of a file that is shorter than it should be.) */
 export const isCatalogWhole = async (folder: string, size: number, sum: number): Promise<boolean> => {
@@ -233,28 +215,4 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
     },
     discard: () => database.close(),
   }
-}
-
-const zeroId = '00000000-0000-0000-0000-000000000000'
-const revisionIn = (key: Buffer): number => key.readUIntBE(6, 6)
-
-const streamRow = (entry: StreamEntry): Buffer => {
-  const row = Buffer.alloc(11)
-  row.writeUInt32LE(entry.id, 0)
-  row.writeIntLE(entry.last, 4, 6)
-  row[10] = entry.tombstoned ? 1 : 0
-  return row
-}
-
-const placeRow = ({ position, size }: Place): Buffer => {
-  const row = Buffer.allocUnsafe(10)
-  row.writeUIntLE(position, 0, 6)
-  row.writeUInt32LE(size, 6)
-  return row
-}
-
-const revisionRow = (revision: number): Buffer => {
-  const row = Buffer.allocUnsafe(6)
-  row.writeUIntLE(revision, 0, 6)
-  return row
 }

@@ -1,4 +1,5 @@
-import type { Catalog, StreamEntry } from './catalog.js'
+import type { Catalog } from './catalog.js'
+import type { StreamEntry } from './catalog-rows.js'
 import { type Decision, decideAppend, type StreamView } from './decide.js'
 import { groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from './log/record.js'
 import { eventSize, type NewEvent, tombstoneRevision, writeEvent } from './message.js'

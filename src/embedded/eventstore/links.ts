@@ -1,5 +1,5 @@
 import { lengthDelimited, varintField } from '../../platform/varint.js'
-import { framed } from './grpc.js'
+import { framed } from './framing.js'
 import { createdOf, dataOf, idOf, type StoredEvent } from './message.js'
 import { firstVisible } from './metadata.js'
 import type { Store } from './store.js'

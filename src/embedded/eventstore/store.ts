@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { type Catalog, isCatalogWhole, openCatalog, type StreamEntry } from './catalog.js'
+import { type Catalog, isCatalogWhole, openCatalog } from './catalog.js'
+import type { StreamEntry } from './catalog-rows.js'
 import { type Base, createDraft, type Draft } from './draft.js'
 import { diskFiles, type Files } from './files.js'
 import { type Log, openLog } from './log/log.js'

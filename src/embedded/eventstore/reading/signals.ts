@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { lengthDelimited, varintField } from '../../../platform/varint.js'
+import { framed } from '../framing.js'
 import type { Call } from '../grpc.js'
-import { framed } from '../grpc.js'
 import type { Watchers } from '../watchers.js'
 
 // What a subscription tells beside the events: fields of `ReadResp`.

@@ -1,7 +1,7 @@
 import type { StreamIdentifier, UUID } from '@eventstore/db-client/generated/shared_pb.js'
 import type { Map as ProtoMap } from 'google-protobuf'
 import { expected } from '../decide.js'
-import { codes, type Status } from '../grpc.js'
+import { codes, type Status } from '../framing.js'
 import { type NewEvent, tombstoneRevision } from '../message.js'
 import type { Outcome } from '../outcome.js'
 
