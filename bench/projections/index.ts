@@ -12,8 +12,8 @@ import { beginCheckpoint } from '../../src/projections/generations.js'
 import { rebuild } from '../../src/projections/rebuild.js'
 import { cpuSeconds } from './cpu.js'
 
-// node --import tsx bench/projections/index.ts <event store folder>
-const [folder] = process.argv.slice(2)
+// node --import tsx bench/projections/index.ts <event store folder> [parts, each in a process of its own]
+const [folder, parallel = '2'] = process.argv.slice(2)
 if (!folder) throw new Error('name the folder of an event store, as bench:seed makes one')
 const log = { info: console.log, warn: console.warn, error: console.error }
 
@@ -70,6 +70,8 @@ try {
       projections,
       holder: 'bench',
       leaseTtl: 3_000,
+      parallel: Number(parallel),
+      processes: true,
       log,
       signal: new AbortController().signal,
     })

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { createFeed } from '../eventstore/feed.js'
 import { readConfig } from '../platform/config.js'
@@ -16,7 +16,7 @@ import { verify } from '../projections/verify.js'
 import type { Instance, WithInstance } from './instance.js'
 import { createProgress } from './progress.js'
 
-type RebuildFlags = { readonly all?: true; readonly verifyOnly?: true; readonly json?: true }
+type RebuildFlags = { readonly all?: true; readonly parallel: number; readonly verifyOnly?: true; readonly json?: true }
 
 const names = projections.map(({ name }) => name)
 
@@ -32,6 +32,12 @@ export const projectionsCommand = (withInstance: WithInstance): Command => {
     .description('build new tables beside the live ones, compare them, and make them live')
     .addArgument(new Argument('[name]').choices(names))
     .option('--all', 'every projection, in one reading')
+    .option(
+      '--parallel <parts>',
+      'in so many parts, each in a process of its own',
+      wholeNumber,
+      Math.min(4, availableParallelism()),
+    )
     .option('--verify-only', 'build and compare, and leave the live ones live; exits 1 where rows differ')
     .option('--json', 'for a program to read')
     .action((name: string | undefined, flags: RebuildFlags) =>
@@ -69,7 +75,7 @@ const quarantineCommand = (withInstance: WithInstance): Command => {
 }
 
 const wholeNumber = (text: string): number => {
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number of rows')
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number')
   return Number(text)
 }
 
@@ -172,7 +178,14 @@ const rebuildThem = async (instance: Instance, which: readonly AnyProjection[], 
   const running = runProjections({ ...common, feed })
   const progress = createProgress(flags.json === true)
   try {
-    const work = rebuild({ ...common, projections: which, verifyOnly: flags.verifyOnly === true, onProgress: progress.show })
+    const work = rebuild({
+      ...common,
+      projections: which,
+      verifyOnly: flags.verifyOnly === true,
+      parallel: flags.parallel,
+      processes: true,
+      onProgress: progress.show,
+    })
     const rebuilt = await Promise.race([work, running.then(() => work)])
     progress.end()
     report(rebuilt, flags)

@@ -3,7 +3,6 @@ import type { Position } from '../eventstore/store.js'
 import { refusedIn, transaction } from './batch.js'
 import { copyRows } from './copy.js'
 import { describe, evolved, type Failure, type Folded } from './fold.js'
-import { categoryOf } from './projection.js'
 import { park, parkedStreams } from './quarantine.js'
 import type { Source, SourceEvent } from './source.js'
 import { isRefusedRow } from './sqlstate.js'
@@ -21,21 +20,35 @@ export type FillOptions = {
   /** Called in each transaction that writes, before it does: throws where this process has been replaced. */
   readonly check: (client: pg.ClientBase) => Promise<void>
   readonly signal: AbortSignal
-  /** Rows that are kept in memory. */
+  /** Bytes of rows that are kept in memory, and of changed rows that are written at once: an estimate. */
   readonly keep: number
-  /** Changed rows that are written at once. */
   readonly flushAt: number
   readonly onProgress: (events: number, position: Position) => void
 }
 
-type Entry = { folded: Folded; written: Folded | undefined; inTable: boolean }
+type Entry = {
+  folded: Folded
+  /** As it was last handed to a write: it is written again where `folded` is another one. */
+  taken: Folded | undefined
+  /** As the table has it. */
+  written: Folded | undefined
+  inTable: boolean
+  /** The number of the batch that touched it last. */
+  touched: number
+  /** Bytes, as far as the events behind it tell; measured when it is written. */
+  weight: number
+}
 
 /** The rows of one part in memory: the changed ones, and of the others those that were touched last. */
 type Cache = {
   readonly part: Part
+  readonly prefix: string
   readonly entries: Map<string, Entry>
-  readonly changed: Set<string>
   readonly parked: Set<string>
+  changed: Entry[]
+  /** Bytes of the entries, and of the changed ones. */
+  weight: number
+  changedWeight: number
 }
 
 /**
@@ -48,13 +61,17 @@ export const fill = async (options: FillOptions): Promise<void> => {
   const parked = await parkedStreams(options.reader)
   const caches = parts.map((part) => ({
     part,
+    prefix: `${part.table.projection.category}-`,
     entries: new Map<string, Entry>(),
-    changed: new Set<string>(),
+    changed: [] as Entry[],
+    weight: 0,
+    changedWeight: 0,
     parked: new Set(parked.get(`${part.table.projection.name}_${part.table.generation}`)),
   }))
   let flushing = Promise.resolve()
   let failures: { readonly cache: Cache; readonly failure: Failure }[] = []
   let position: Position | undefined
+  let batches = 0
 
   const flush = async (): Promise<void> => {
     await flushing
@@ -70,14 +87,14 @@ export const fill = async (options: FillOptions): Promise<void> => {
       if (signal.aborted) break
       const last = batch.at(-1)
       if (!last) continue
+      evict(caches, options.keep)
       for (const cache of caches) {
-        evict(cache, Math.ceil(options.keep / caches.length))
-        const failed = await foldInto(cache, batch, options)
+        const failed = await foldInto(cache, batch, ++batches, options)
         failures.push(...failed.map((failure) => ({ cache, failure })))
       }
       position = { commit: last.position, prepare: last.preparePosition }
       onProgress(batch.length, position)
-      if (caches.reduce((sum, { changed }) => sum + changed.size, 0) >= flushAt) await flush()
+      if (caches.reduce((sum, { changedWeight }) => sum + changedWeight, 0) >= flushAt) await flush()
     }
     await flush()
   } finally {
@@ -99,41 +116,66 @@ export const partOf = (streamId: string, parts: number): number => {
 const foldInto = async (
   cache: Cache,
   batch: readonly SourceEvent[],
+  number: number,
   { source, reader }: FillOptions,
 ): Promise<readonly Failure[]> => {
-  const { entries, parked } = cache
+  const { entries, parked, prefix } = cache
   const { table, part, parts, at } = cache.part
-  const { category, evolve } = table.projection
+  const after = at?.commit ?? -1n
   const own = batch.filter(
-    (event) =>
-      event.position > (at?.commit ?? -1n) &&
-      categoryOf(event.streamId) === category &&
-      partOf(event.streamId, parts) === part &&
-      !parked.has(event.streamId),
+    ({ streamId, position }) =>
+      streamId.startsWith(prefix) && position > after && partOf(streamId, parts) === part && !parked.has(streamId),
   )
   const missing = new Set<string>()
   for (const { streamId, revision } of own) if (revision > 0 && !entries.has(streamId)) missing.add(streamId)
+  for (const [streamId, folded] of await readRows(reader, table, [...missing])) {
+    const weight = weigh(folded)
+    entries.set(streamId, { folded, taken: folded, written: folded, inTable: true, touched: number, weight })
+    cache.weight += weight
+  }
   const failures: Failure[] = []
-  const found = await readRows(reader, table, [...missing])
-  for (const [streamId, folded] of found) entries.set(streamId, { folded, written: folded, inTable: true })
-  for (const raw of own) {
-    const { streamId } = raw
-    if (parked.has(streamId)) continue
-    const entry = entries.get(streamId)
-    if (entry && raw.revision <= entry.folded.revision) continue
-    const event = source.open(raw)
-    try {
-      const folded = evolved(evolve, entry?.folded, event)
-      // Set anew, it is the youngest again.
-      entries.delete(streamId)
-      entries.set(streamId, { folded, written: entry?.written, inTable: entry?.inTable ?? false })
-      cache.changed.add(streamId)
-    } catch (error) {
-      parked.add(streamId)
-      failures.push({ streamId, event, error: describe(error) })
-    }
+  for (const event of own) {
+    const failure = parked.has(event.streamId) ? undefined : foldEvent(cache, source.open, event, number)
+    if (failure) failures.push(failure)
   }
   return failures
+}
+
+/** What a row and its place in the memory take beside its contents, and what an event adds whose size isn't known. */
+const overhead = 400
+const usualSize = 150
+
+const weigh = ({ row }: Folded): number => overhead + 2 * JSON.stringify(row ?? null).length
+
+const foldEvent = (cache: Cache, open: Source['open'], raw: SourceEvent, number: number): Failure | undefined => {
+  const { streamId, revision } = raw
+  const entry = cache.entries.get(streamId)
+  if (entry && revision <= entry.folded.revision) return undefined
+  const event = open(raw)
+  try {
+    const folded = evolved(cache.part.table.projection.evolve, entry?.folded, event)
+    const added = (event.size ?? usualSize) + (entry ? 0 : overhead)
+    if (!entry) {
+      const fresh = { folded, taken: undefined, written: undefined, inTable: false, touched: number, weight: added }
+      cache.entries.set(streamId, fresh)
+      cache.changed.push(fresh)
+      cache.changedWeight += added
+    } else {
+      if (entry.folded === entry.taken) {
+        cache.changed.push(entry)
+        cache.changedWeight += entry.weight
+      }
+      entry.folded = folded
+      entry.touched = number
+      entry.weight += added
+      cache.changedWeight += added
+    }
+    cache.weight += added
+    return undefined
+  } catch (error) {
+    cache.parked.add(streamId)
+    return { streamId, event, error: describe(error) }
+  }
 }
 
 const write = async (
@@ -144,9 +186,11 @@ const write = async (
 ): Promise<void> => {
   const { writer, check } = options
   const taken = caches.map((cache) => {
-    const changed = [...cache.changed].map((streamId) => cache.entries.get(streamId)!)
-    cache.changed.clear()
-    return { cache, snapshot: changed.map((entry) => ({ entry, folded: entry.folded })) }
+    const snapshot = cache.changed.map((entry) => ({ entry, folded: entry.folded }))
+    cache.changed = []
+    cache.changedWeight = 0
+    for (const { entry, folded } of snapshot) entry.taken = folded
+    return { cache, snapshot }
   })
   const writeAll = (how: typeof writePart) =>
     transaction(writer, async () => {
@@ -169,11 +213,14 @@ const write = async (
 
 type Snapshot = readonly { readonly entry: Entry; readonly folded: Folded }[]
 
+// Rows of one statement, which travel as one text.
+const atOnce = 1_000
+
 const writePart = async ({ writer }: FillOptions, table: Table, snapshot: Snapshot): Promise<readonly Failure[]> => {
   const fresh = snapshot.filter(({ entry, folded }) => !entry.inTable && folded.row !== undefined).map(({ folded }) => folded)
   const known = snapshot.filter(({ entry }) => entry.inTable).map(({ folded }) => folded)
   if (fresh.length > 0) await copyRows(writer, table, fresh)
-  await writeRows(writer, table, known)
+  for (let i = 0; i < known.length; i += atOnce) await writeRows(writer, table, known.slice(i, i + atOnce))
   return []
 }
 
@@ -197,11 +244,18 @@ const writePartCarefully = async (
     },
   )
 
-const settle = ({ entries, parked }: Cache, snapshot: Snapshot): void => {
+const settle = (cache: Cache, snapshot: Snapshot): void => {
+  const { entries, parked } = cache
   for (const { entry, folded } of snapshot) {
-    const current = entries.get(folded.streamId)
-    if (parked.has(folded.streamId)) entries.delete(folded.streamId)
-    else if (current) Object.assign(current, { written: folded, inTable: entry.inTable || folded.row !== undefined })
+    if (parked.has(folded.streamId) && entries.delete(folded.streamId)) cache.weight -= entry.weight
+    entry.written = folded
+    entry.inTable ||= folded.row !== undefined
+    // What changes a number again and again adds nothing to its row.
+    if (entry.weight > 4 * overhead && entry.folded === folded) {
+      const weight = weigh(folded)
+      cache.weight += weight - entry.weight
+      entry.weight = weight
+    }
   }
 }
 
@@ -209,13 +263,21 @@ const settle = ({ entries, parked }: Cache, snapshot: Snapshot): void => {
  * What is written may leave the memory, the longest untouched first. Not while a batch is being folded, which has looked already what
  * it must read.
  */
-const evict = ({ entries }: Cache, keep: number): void => {
-  if (entries.size <= keep * 1.1) return
-  for (const [streamId, { folded, written }] of entries) {
-    if (entries.size <= keep) return
-    if (written === folded) entries.delete(streamId)
+const evict = (caches: readonly Cache[], keep: number): void => {
+  const total = caches.reduce((sum, { weight }) => sum + weight, 0)
+  if (total <= keep) return
+  const clean = caches.flatMap((cache) => [...cache.entries.values()].map((entry) => ({ cache, entry }))).filter(isClean)
+  clean.sort((a, b) => a.entry.touched - b.entry.touched)
+  let surplus = total - keep * 0.7
+  for (const { cache, entry } of clean) {
+    if (surplus <= 0) return
+    cache.entries.delete(entry.folded.streamId)
+    cache.weight -= entry.weight
+    surplus -= entry.weight
   }
 }
+
+const isClean = ({ entry }: { entry: Entry }): boolean => entry.written === entry.folded
 
 const stand = async (client: pg.ClientBase, { projection, generation }: Table, part: number, at: Position): Promise<void> => {
   await client.query(

@@ -1,16 +1,17 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
 import { backoff, sleep } from '../eventstore/backoff.js'
-import { positionOf, type Store, StoreUnavailable } from '../eventstore/store.js'
+import { type Store, StoreUnavailable } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { checkEpoch, keepLease, type Lease } from '../platform/lease.js'
 import { transaction } from './batch.js'
 import { type Generation, lockCheckpoint, readCheckpoint } from './checkpoint.js'
 import { type Comparison, compare } from './compare.js'
-import { fill, type Part } from './fill.js'
 import { dropGeneration, fedOf, newGeneration } from './generations.js'
+import { rebuildLease, withClients } from './part.js'
+import { readParts } from './parts.js'
 import type { AnyProjection } from './projection.js'
-import { sourceOf } from './source.js'
+import { isPassing } from './sqlstate.js'
 import { discard, join, renewView, swap, TooFar } from './swap.js'
 import { addIndexes, openTable } from './tables.js'
 import { judge } from './verify.js'
@@ -27,6 +28,10 @@ export type RebuildOptions = {
   readonly signal: AbortSignal
   /** Builds and compares, and leaves the live generation live. */
   readonly verifyOnly?: boolean
+  /** In how many parts a new build goes through the history. Default 1; one that is gone on with keeps its parts. */
+  readonly parallel?: number
+  /** Each part in a process of its own, so that this one stays free. */
+  readonly processes?: boolean
   readonly onProgress?: (progress: Progress) => void
 }
 
@@ -56,8 +61,6 @@ export class Busy extends Error {
   override readonly name = 'Busy'
 }
 
-const lease = 'rebuild'
-
 /**
  * Builds new generations beside the live ones, from the history; brings them to the checkpoint, from where they are fed with the live
  * ones; compares both in one snapshot; and makes the new ones live. What a rebuild that was cut off has left is gone on with. Needs a
@@ -68,20 +71,20 @@ export const rebuild = async (options: RebuildOptions): Promise<readonly Rebuilt
   const { database, holder, leaseTtl, signal, log } = options
   const { rows } = await database.pool.query(
     `select holder from tillroll.lease where name = $1 and expires_at > clock_timestamp()`,
-    [lease],
+    [rebuildLease],
   )
   if (rows[0]) throw new Busy(`a rebuild is under way already, by ${rows[0].holder}`)
   const finished = new AbortController()
   let result: readonly Rebuilt[] | undefined
   await keepLease({
     database,
-    name: lease,
+    name: rebuildLease,
     holder,
     ttl: leaseTtl,
     signal: AbortSignal.any([signal, finished.signal]),
     onError: (error) => log.warn({ error: String(error) }, 'the lease of the rebuild could not be renewed'),
     onAcquired: async (held) => {
-      result = await withClients(database, held.signal, (clients) => run(options, clients, held))
+      result = await persistently(options, held)
       finished.abort()
     },
   })
@@ -89,54 +92,48 @@ export const rebuild = async (options: RebuildOptions): Promise<readonly Rebuilt
   return result
 }
 
-type Clients = { readonly reader: pg.PoolClient; readonly writer: pg.PoolClient }
-
-const withClients = async <T>(database: Database, signal: AbortSignal, work: (clients: Clients) => Promise<T>): Promise<T> => {
-  const clients: pg.PoolClient[] = []
-  const close = () => {
-    for (const client of clients.splice(0)) client.release(true)
-  }
-  try {
-    for (const _ of ['reader', 'writer']) {
-      const client = await database.pool.connect()
-      clients.push(client)
-      client.on('error', () => undefined)
-      await client.query(`set statement_timeout = 0; set synchronous_commit = off`)
+/** What passes (a store that is away, a connection that is lost) is waited out: another try goes on where the last one stood. */
+const persistently = async (options: RebuildOptions, held: Lease): Promise<readonly Rebuilt[]> => {
+  const pause = backoff(held.signal)
+  for (let failures = 0; ; ) {
+    try {
+      return await withClients(options.database, 1, held.signal, ([client]) => run(options, client!, held))
+    } catch (error) {
+      const passing = error instanceof StoreUnavailable || isPassing(error)
+      if (held.signal.aborted || !passing || ++failures > patience) throw error
+      options.log.warn({ error: String(error) }, 'the rebuild broke off; going on')
+      await pause()
     }
-    const [reader, writer] = clients
-    signal.addEventListener('abort', close, { once: true })
-    return await work({ reader: reader!, writer: writer! })
-  } finally {
-    signal.removeEventListener('abort', close)
-    close()
   }
 }
 
+const patience = 50
+
 type Built = { readonly projection: AnyProjection; readonly generation: Generation; readonly resumed: boolean }
 
-const run = async (options: RebuildOptions, clients: Clients, held: Lease): Promise<readonly Rebuilt[]> => {
-  const { projections, onProgress = () => undefined } = options
-  const { writer } = clients
+const run = async (options: RebuildOptions, client: pg.PoolClient, held: Lease): Promise<readonly Rebuilt[]> => {
+  const { projections, parallel = 1, onProgress = () => undefined } = options
   const guarded = <T>(work: () => Promise<T>): Promise<T> =>
-    transaction(writer, async () => {
-      await checkEpoch(writer, lease, held.epoch)
+    transaction(client, async () => {
+      // It holds the checkpoint, and with it the projections: not for ever.
+      await checkEpoch(client, rebuildLease, held.epoch, 10_000)
       return work()
     })
   const built: Built[] = []
-  for (const projection of projections) built.push(await guarded(() => candidate(writer, projection)))
-  await read(options, clients, held, built)
+  for (const projection of projections) built.push(await guarded(() => candidate(client, projection, parallel)))
+  await read(options, held, built)
 
   for (const { projection, generation } of built) {
     onProgress({ phase: 'indexing', events: 0, done: 1 })
-    await addIndexes(writer, projection, generation.generation)
-    await writer.query(`analyze tillroll.${projection.name}_${generation.generation}`)
+    await addIndexes(client, projection, generation.generation)
+    await client.query(`analyze tillroll.${projection.name}_${generation.generation}`)
   }
   const rebuilt: Rebuilt[] = []
   for (const each of built) {
-    const took = await joined(options, clients, held, each, guarded)
+    const took = await joined(options, client, held, each, guarded)
     onProgress({ phase: 'comparing', events: 0, done: 1 })
-    rebuilt.push(took ? { ...named(each), ...unproven, live: true } : await prove(options, writer, each, guarded))
-    await renewViewOf(options, writer, each.projection)
+    rebuilt.push(took ? { ...named(each), ...unproven, live: true } : await prove(options, client, each, guarded))
+    await renewViewOf(options, client, each.projection)
   }
   return rebuilt
 }
@@ -150,7 +147,7 @@ const named = ({ projection, generation, resumed }: Built) => ({
 const unproven = { comparison: undefined, right: 0, wrong: 0 }
 
 /** The generation to build: one of today's version that was begun or left, else a new one. Others that were begun are dropped. */
-const candidate = async (client: pg.ClientBase, projection: AnyProjection): Promise<Built> => {
+const candidate = async (client: pg.ClientBase, projection: AnyProjection, parallel: number): Promise<Built> => {
   const checkpoint = await lockCheckpoint(client)
   const { rows } = await client.query<Generation & { state: string }>(
     `select generation, version, state from tillroll.generation where projection = $1 and state <> 'fed' order by generation desc`,
@@ -164,73 +161,33 @@ const candidate = async (client: pg.ClientBase, projection: AnyProjection): Prom
   // A generation that is fed beside the live one makes way: there are two at most.
   for (const { generation } of fedOf(checkpoint, projection).beside) await discard(client, projection, generation)
   const generation = await newGeneration(client, projection, 'building')
-  await client.query(`insert into tillroll.generation_part (projection, generation, part, parts) values ($1, $2, 0, 1)`, [
-    projection.name,
-    generation.generation,
-  ])
+  await client.query(
+    `insert into tillroll.generation_part (projection, generation, part, parts)
+     select $1, $2, part, $3 from generate_series(0, $3 - 1) as part`,
+    [projection.name, generation.generation, parallel],
+  )
   return { projection, generation, resumed: false }
 }
 
 /** Near enough to the store's end to be brought to the checkpoint while everybody waits. */
 const near = 500
 
-const read = async (options: RebuildOptions, clients: Clients, held: Lease, built: readonly Built[]): Promise<void> => {
-  const pause = backoff(held.signal)
-  for (let failures = 0; ; ) {
-    try {
-      const events = await readOnce(options, clients, held, built)
-      if (held.signal.aborted || events < near) return
-      failures = 0
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable) || ++failures > 20) throw error
-      options.log.warn({ error: error.message }, 'the event store broke off; reading on')
-      await pause()
-    }
+const read = async (options: RebuildOptions, { epoch, signal }: Lease, built: readonly Built[]): Promise<void> => {
+  const { database, store, processes = false, onProgress = () => undefined } = options
+  const tables = built.map(({ projection, generation }) => ({ projection, generation: generation.generation }))
+  for (let first = true; ; first = false) {
+    const events = await readParts({
+      database,
+      store,
+      tables,
+      epoch,
+      signal,
+      // What is left after the first time isn't worth a process.
+      processes: processes && first,
+      onProgress: (count, done) => onProgress({ phase: 'reading', events: count, done }),
+    })
+    if (signal.aborted || events < near) return
   }
-}
-
-const readOnce = async (
-  { store, onProgress = () => undefined }: RebuildOptions,
-  { reader, writer }: Clients,
-  held: Lease,
-  built: readonly Built[],
-): Promise<number> => {
-  const target = positionOf(await store.last())?.commit ?? 0n
-  const parts: Part[] = []
-  for (const each of built) parts.push(...(await partsOf(reader, each)))
-  const start = parts.reduce((low, { at }) => Math.min(low, Number(at?.commit ?? 0n)), Number(target))
-  let events = 0
-  await fill({
-    parts,
-    reader,
-    writer,
-    source: sourceOf(store),
-    check: (client) => checkEpoch(client, lease, held.epoch),
-    signal: held.signal,
-    keep: 200_000,
-    flushAt: 20_000,
-    onProgress: (count, { commit }) => {
-      events += count
-      const done = Number(target) > start ? (Number(commit) - start) / (Number(target) - start) : 1
-      onProgress({ phase: 'reading', events, done: Math.min(1, done) })
-    },
-  })
-  return events
-}
-
-const partsOf = async (client: pg.ClientBase, { projection, generation }: Built): Promise<Part[]> => {
-  const table = await openTable(client, projection, generation.generation)
-  const { rows } = await client.query<{ part: number; parts: number; commit: string | null; prepare: string | null }>(
-    `select part, parts, commit_position::text as commit, prepare_position::text as prepare from tillroll.generation_part
-     where projection = $1 and generation = $2 order by part`,
-    [projection.name, generation.generation],
-  )
-  return rows.map(({ part, parts, commit, prepare }) => ({
-    table,
-    part,
-    parts,
-    at: commit === null ? undefined : { commit: BigInt(commit), prepare: BigInt(prepare!) },
-  }))
 }
 
 type Guarded = <T>(work: () => Promise<T>) => Promise<T>
@@ -238,7 +195,7 @@ type Guarded = <T>(work: () => Promise<T>) => Promise<T>
 /** Follows the checkpoint until it can be met. Answers whether the generation is live by that. */
 const joined = async (
   options: RebuildOptions,
-  clients: Clients,
+  client: pg.PoolClient,
   held: Lease,
   built: Built,
   guarded: Guarded,
@@ -249,31 +206,31 @@ const joined = async (
     held.signal.throwIfAborted()
     options.onProgress?.({ phase: 'joining', events: 0, done: 1 })
     try {
-      return await guarded(() => join(clients.writer, store, projection, generation))
+      return await guarded(() => join(client, store, projection, generation))
     } catch (error) {
       if (!(error instanceof TooFar) && !(error instanceof StoreUnavailable)) throw error
       if (attempt % 200 === 199) log.warn(`${projection.name}: ${error.message}; trying on`)
       await sleep(25, held.signal)
-      if (!(error instanceof TooFar && error.ahead)) await read(options, clients, held, [built])
+      if (!(error instanceof TooFar && error.ahead)) await read(options, held, [built])
     }
   }
 }
 
-const prove = async (options: RebuildOptions, writer: pg.PoolClient, built: Built, guarded: Guarded): Promise<Rebuilt> => {
+const prove = async (options: RebuildOptions, client: pg.PoolClient, built: Built, guarded: Guarded): Promise<Rebuilt> => {
   const { store, verifyOnly = false } = options
   const { projection, generation } = built
-  const checkpoint = await readCheckpoint(writer)
+  const checkpoint = await readCheckpoint(client)
   const { live } = fedOf(checkpoint!, projection)
-  const table = await openTable(writer, projection, generation.generation)
-  const comparison = await compare(writer, await openTable(writer, projection, live!.generation), table)
-  const { right, wrong } = await judge(writer, store, table, comparison.differences)
+  const table = await openTable(client, projection, generation.generation)
+  const comparison = await compare(client, await openTable(client, projection, live!.generation), table)
+  const { right, wrong } = await judge(client, store, table, comparison.differences)
   const result = { ...named(built), comparison, right, wrong }
   if (verifyOnly || wrong > 0) {
-    await guarded(() => discard(writer, projection, generation.generation))
+    await guarded(() => discard(client, projection, generation.generation))
     return { ...result, live: false }
   }
-  const dropped = await guarded(() => swap(writer, projection, generation.generation))
-  for (const old of dropped) await guarded(() => dropGeneration(writer, projection, old.generation))
+  const dropped = await guarded(() => swap(client, projection, generation.generation))
+  for (const old of dropped) await guarded(() => dropGeneration(client, projection, old.generation))
   return { ...result, live: true }
 }
 

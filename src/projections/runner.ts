@@ -71,7 +71,8 @@ const buildMissing = async (options: RunnerOptions): Promise<void> => {
       })
       if (missing.length > 0) {
         log.info(`building ${missing.map(({ name }) => name).join(', ')}`)
-        await rebuild({ ...options, projections: missing })
+        // This process may be serving meanwhile.
+        await rebuild({ ...options, projections: missing, processes: true })
         log.info(`built ${missing.map(({ name }) => name).join(', ')}`)
       }
       upgraded ||= checkpoint !== undefined

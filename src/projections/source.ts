@@ -14,7 +14,7 @@ export type Source = {
   /** `$all` without system events after the position, to its end, in batches. Throws `StoreUnavailable`. */
   readonly read: (after: Position | undefined, signal: AbortSignal) => AsyncIterable<readonly SourceEvent[]>
   /** Only for events of `read`. */
-  readonly open: (event: SourceEvent) => FoldEvent
+  readonly open: (event: SourceEvent) => FoldEvent & { readonly size?: number }
   readonly readStream: (streamId: string, from: number) => Promise<readonly FoldEvent[]>
 }
 
@@ -37,12 +37,22 @@ async function* scanned(url: string, after: Position | undefined, signal: AbortS
 }
 
 /** Only what folds look at is parsed. */
-const opened = ({ id, type, streamId, revision, position, data, metadata, isJson }: ScannedEvent): FoldEvent => ({
+const opened = ({
   id,
   type,
   streamId,
   revision,
   position,
+  data,
+  metadata,
+  isJson,
+}: ScannedEvent): ReturnType<Source['open']> => ({
+  id,
+  type,
+  streamId,
+  revision,
+  position,
+  size: data.length,
   data: isJson ? parsed(data) : data,
   metadata: hasOlderShapes(type) && metadata.length > 0 ? (parsed(metadata) as FoldEvent['metadata']) : {},
 })
