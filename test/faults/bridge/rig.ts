@@ -18,8 +18,6 @@ import { until } from '../../bridge/support/running.js'
 import { differences, postgresTopics } from '../../bridge/support/topics.js'
 import type { Said, Setup } from './worker.js'
 
-export const leaseTtl = 300
-
 export type Worker = {
   readonly child: ChildProcess
   readonly said: () => Said
@@ -32,12 +30,14 @@ export type Rig = Awaited<ReturnType<typeof createRig>>
 
 export type RigOptions = {
   readonly kafkaBrokers: readonly string[] | undefined
+  /** Default 300. */
+  readonly leaseTtl?: number
   /** What the bridge is told instead of the true addresses: a proxy's. */
   readonly through?: (urls: { readonly databaseUrl: string }) => Promise<Partial<Setup>>
 }
 
 /** Event store, Postgres and topic; a load of orders; bridges that can be killed; and the look at what came of it. */
-export const createRig = async ({ kafkaBrokers, through }: RigOptions) => {
+export const createRig = async ({ kafkaBrokers, leaseTtl = 300, through }: RigOptions) => {
   const folder = await mkdtemp(join(tmpdir(), 'tillroll-bridge-faults-'))
   let node = await spawnEventStore({ folder: join(folder, 'eventstore') })
   const postgres = await startPostgres({ folder: join(folder, 'postgres'), settings: { fsync: 'off' } })

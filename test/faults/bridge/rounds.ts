@@ -11,6 +11,7 @@ export type Fault = {
   readonly lookEvery?: number
   readonly summary?: () => string
   readonly through?: RigOptions['through']
+  readonly leaseTtl?: number
 }
 
 export type Random = (from: number, to: number) => number
@@ -38,7 +39,8 @@ export const kafkaBrokers = (): readonly string[] | undefined => process.env.KAF
 const rounds = async (fault: Fault, brokers: readonly string[] | undefined, budget: number) => {
   const random = randomOf(seed)
   const into = brokers ? 'Kafka' : 'Postgres'
-  const rig = await createRig({ kafkaBrokers: brokers, ...(fault.through && { through: fault.through }) })
+  const { through, leaseTtl = 300 } = fault
+  const rig = await createRig({ kafkaBrokers: brokers, leaseTtl, ...(through && { through }) })
   const end = performance.now() + budget * 1_000
   let passed = 0
   let failed = 0
