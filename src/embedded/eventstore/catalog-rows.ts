@@ -20,18 +20,21 @@ export const eventKey = (stream: number, revision: number): Buffer => {
   return key
 }
 
-export const idKey = (stream: number, eventId: string): Buffer => {
+/** `eventId` as 16 bytes. */
+export const idKey = (stream: number, eventId: Uint8Array): Buffer => {
   const key = Buffer.allocUnsafe(22)
   key[0] = 2
   key.writeUInt32BE(stream, 1)
   key[5] = 1
-  key.write(eventId.replaceAll('-', ''), 6, 'hex')
+  key.set(eventId, 6)
   return key
 }
 
+export const uuidBytes = (text: string): Buffer => Buffer.from(text.replaceAll('-', ''), 'hex')
+
 export const countKey = Buffer.from([0])
 
-export const zeroId = '00000000-0000-0000-0000-000000000000'
+export const zeroId = Buffer.alloc(16)
 export const revisionIn = (key: Buffer): number => key.readUIntBE(6, 6)
 
 export const streamRow = (entry: StreamEntry): Buffer => {

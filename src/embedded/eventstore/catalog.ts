@@ -14,6 +14,7 @@ import {
   revisionRow,
   type StreamEntry,
   streamRow,
+  uuidBytes,
   zeroId,
 } from './catalog-rows.js'
 import { tombstoneRevision } from './message.js'
@@ -34,6 +35,8 @@ export type Catalog = {
   readonly previousRevision: (stream: number, revision: number) => number | undefined
   readonly revisionOf: (stream: number, eventId: string) => number | undefined
   readonly putEvent: (stream: number, revision: number, place: Place, eventId: string) => void
+  /** `putEvent` for a catalog that is being made: not to be found before the next `flush`. `eventId` as 16 bytes. */
+  readonly loadEvent: (stream: number, revision: number, place: Place, eventId: Buffer) => void
   readonly removeEvent: (stream: number, revision: number, eventId: string) => void
   readonly unflushed: () => number
   readonly flush: () => void
@@ -78,6 +81,7 @@ export const openCatalog = async (folder: string, fresh: boolean): Promise<Catal
 }
 
 type Known = { readonly key: Buffer; entry: StreamEntry | undefined }
+type Put = { readonly stream: number; readonly revision: number; readonly place: Place; readonly eventId: Buffer }
 type Row = { readonly revision: number; readonly place: Place }
 
 const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Catalog => {
@@ -85,7 +89,7 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
   const streams = new Map<string, Known>()
   const rows = new Map<number, Row[]>()
   const ids = new Map<string, number>()
-  const puts: { key: Buffer; value: Buffer }[] = []
+  let puts: Put[] = []
   const removed: Buffer[] = []
   let count = database.get(countKey)?.readUInt32LE(0) ?? 0
 
@@ -147,9 +151,13 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
 
   const flush = (): void => {
     if (puts.length + streams.size + removed.length === 0) return
-    puts.sort((a, b) => a.key.compare(b.key))
+    // In the order of their keys, neighbours meet on one page.
+    puts.sort((a, b) => a.stream - b.stream || a.revision - b.revision)
     database.transactionSync(() => {
-      for (const { key, value } of puts) database.putSync(key, value)
+      for (const { stream: id, revision, place: at, eventId } of puts) {
+        database.putSync(eventKey(id, revision), placeRow(at))
+        database.putSync(idKey(id, eventId), revisionRow(revision))
+      }
       for (const key of removed) database.removeSync(key)
       for (const { key, entry } of streams.values()) database.putSync(key, streamRow(entry!))
       const total = Buffer.alloc(4)
@@ -157,7 +165,7 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
       database.putSync(countKey, total)
     })
     database.resetReadTxn()
-    puts.length = 0
+    puts = []
     removed.length = 0
     streams.clear()
     rows.clear()
@@ -180,24 +188,21 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
     place,
     nextRevision,
     previousRevision,
-    revisionOf: (id, eventId) => {
-      const key = idKey(id, eventId)
-      const unsaved = ids.get(key.toString('latin1'))
-      if (unsaved !== undefined) return unsaved
-      return database.get(key)?.readUIntLE(0, 6)
-    },
+    revisionOf: (id, eventId) => ids.get(`${id} ${eventId}`) ?? database.get(idKey(id, uuidBytes(eventId)))?.readUIntLE(0, 6),
     putEvent: (id, revision, at, eventId) => {
       const list = rows.get(id)
       if (list) list.push({ revision, place: at })
       else rows.set(id, [{ revision, place: at }])
-      const key = idKey(id, eventId)
-      ids.set(key.toString('latin1'), revision)
-      puts.push({ key: eventKey(id, revision), value: placeRow(at) }, { key, value: revisionRow(revision) })
+      ids.set(`${id} ${eventId}`, revision)
+      puts.push({ stream: id, revision, place: at, eventId: uuidBytes(eventId) })
+    },
+    loadEvent: (id, revision, at, eventId) => {
+      puts.push({ stream: id, revision, place: at, eventId })
     },
     removeEvent: (id, revision, eventId) => {
       removed.push(eventKey(id, revision))
       // The same id can stand in the stream again, later.
-      const key = idKey(id, eventId)
+      const key = idKey(id, uuidBytes(eventId))
       if (database.get(key)?.readUIntLE(0, 6) === revision) removed.push(key)
     },
     unflushed: () => puts.length + removed.length,

@@ -184,6 +184,20 @@ export const openEvent = (bytes: Buffer, record = 0): StoredEvent => {
 }
 
 export const idOf = (event: StoredEvent): string => event.bytes.toString('latin1', event.idAt, event.idAt + 36)
+/** The id as 16 bytes: for millions of events, without text in between. */
+export const idBytesOf = ({ bytes, idAt }: StoredEvent): Buffer => {
+  const id = Buffer.allocUnsafe(16)
+  let at = idAt
+  for (let i = 0; i < 16; i++) {
+    if (bytes[at] === hyphen) at++
+    id[i] = hexValue[bytes[at]!]! * 16 + hexValue[bytes[at + 1]!]!
+    at += 2
+  }
+  return id
+}
+const hyphen = 0x2d
+const hexValue = Uint8Array.from({ length: 128 }, (_, code) => Math.max(0, '0123456789abcdef'.indexOf(String.fromCharCode(code))))
+
 export const streamOf = (event: StoredEvent): string => event.bytes.toString('utf8', event.streamAt, event.streamEnd)
 export const typeOf = (event: StoredEvent): string => event.bytes.toString('utf8', event.typeAt, event.typeEnd)
 export const dataOf = (event: StoredEvent): Buffer => event.bytes.subarray(event.dataAt, event.dataEnd)

@@ -1,7 +1,7 @@
 import type { Catalog } from './catalog.js'
 import type { Log } from './log/log.js'
 import { decodeHead } from './log/record.js'
-import { idOf, openEvent, streamOf, tombstoneRevision } from './message.js'
+import { idBytesOf, openEvent, streamOf, tombstoneRevision } from './message.js'
 
 const flushAbove = 100_000
 
@@ -17,7 +17,7 @@ export const rebuildCatalog = async (
     for (let i = 0; i < chunk.offsets.length; i++) {
       const event = openEvent(chunk.buffer, chunk.offsets[i]!)
       const entry = entryOf(streamOf(event))
-      catalog.putEvent(entry.id, event.revision, { position: chunk.positions[i]!, size: chunk.sizes[i]! }, idOf(event))
+      catalog.loadEvent(entry.id, event.revision, { position: chunk.positions[i]!, size: chunk.sizes[i]! }, idBytesOf(event))
       if (event.revision === tombstoneRevision) entry.tombstoned = true
       else entry.last = event.revision
       catalog.putStream(entry)

@@ -66,7 +66,7 @@ describe('readers that do not read', () => {
   }
 
   it('hold up only what they have not read, not the memory of the node', async () => {
-    await fill(24)
+    await fill(12)
     const before = watched.bytesRead()
     const readers = Array.from({ length: 4 }, (_, index) => stalled(index % 2 === 0))
     await new Promise((resolve) => setTimeout(resolve, 300))
@@ -82,7 +82,7 @@ describe('readers that do not read', () => {
     await fill(4)
     collectGarbage()
     const before = process.memoryUsage().arrayBuffers
-    await fill(60)
+    await fill(40)
     // What the node keeps of the newest groups for everybody is 16 MiB. Memory that is free is given back by and by.
     let grown = Number.POSITIVE_INFINITY
     for (let attempt = 0; attempt < 40 && grown >= 32 * megabyte; attempt++) {
@@ -121,9 +121,9 @@ describe('readers that do not read', () => {
     const log = listen(subscription)
     await log.until(() => log.said.includes('caughtUp'))
     subscription.pause()
-    await fill(16)
+    await fill(12)
     subscription.resume()
-    await log.until(() => log.events.length === 16 * 16 && log.said.at(-1) === 'caughtUp')
+    await log.until(() => log.events.length === 12 * 16 && log.said.at(-1) === 'caughtUp')
     expect(log.said.filter((word) => word === 'caughtUp')).to.have.length(2)
     expect(log.said.filter((word) => word === 'fellBehind')).to.have.length(1)
     const positions = log.events.map((one) => one.commitPosition!)
