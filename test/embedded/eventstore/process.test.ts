@@ -1,9 +1,22 @@
+import { fork } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
+import { diskFiles } from '../../../src/embedded/eventstore/files.js'
+import { readMark } from '../../../src/embedded/eventstore/log/mark.js'
 import { EventStoreFailed, type EventStoreProcess, spawnEventStore } from '../../../src/embedded/eventstore/spawn.js'
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
 
 describe('the event store as a process', () => {
   let folder: string
@@ -58,6 +71,17 @@ describe('the event store as a process', () => {
     const refused = await spawnEventStore({ folder }).catch((error: unknown) => error)
     expect(refused).to.be.instanceOf(EventStoreFailed)
     expect((refused as EventStoreFailed).cause).to.equal('Held')
+  })
+
+  it('ends with its parent, however that ends, and in order', async () => {
+    const parent = fork(fileURLToPath(new URL('parent.ts', import.meta.url)), [folder], { execArgv: ['--import', 'tsx'] })
+    const { pid, url } = await new Promise<{ pid: number; url: string }>((resolve) => parent.once('message', resolve as never))
+    await append(url, 'Opened')
+    parent.kill('SIGKILL')
+    for (let waited = 0; isAlive(pid) && waited < 5_000; waited += 20) await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(isAlive(pid)).to.equal(false)
+    expect((await readMark(diskFiles, folder))!.closed).to.equal(true)
+    expect(await types((await start()).url)).to.deep.equal(['Opened'])
   })
 
   it('says when its port is taken', async () => {
