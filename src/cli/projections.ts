@@ -1,9 +1,11 @@
 import { availableParallelism, hostname } from 'node:os'
 import { Argument, Command, InvalidArgumentError } from 'commander'
+import { sleep } from '../eventstore/backoff.js'
 import { createFeed } from '../eventstore/feed.js'
 import { readConfig } from '../platform/config.js'
 import { projections } from '../projections/all.js'
 import { transaction } from '../projections/batch.js'
+import { readCheckpoint } from '../projections/checkpoint.js'
 import type { Difference } from '../projections/compare.js'
 import type { AnyProjection } from '../projections/projection.js'
 import { listParked, type Parked } from '../projections/quarantine.js'
@@ -178,6 +180,8 @@ const rebuildThem = async (instance: Instance, which: readonly AnyProjection[], 
   const running = runProjections({ ...common, feed })
   const progress = createProgress(flags.json === true)
   try {
+    // The first run on a database makes the checkpoint.
+    while (!signal.aborted && !(await readCheckpoint(database.pool))) await Promise.race([running, sleep(50, signal)])
     const work = rebuild({
       ...common,
       projections: which,

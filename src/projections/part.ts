@@ -20,31 +20,24 @@ export type FillPartOptions = {
   readonly part: number
   /** How many parts there are at most: they share the memory. */
   readonly parts: number
+  /** Bytes. */
+  readonly memory: number
   /** The lease's. */
   readonly epoch: number
   readonly signal: AbortSignal
   readonly onProgress: (events: number, position: Position) => void
 }
 
-/** Bytes of rows in memory, and of changed rows that are written at once, of all parts together. */
-const keep = 64_000_000
-const flushAt = 32_000_000
+/** Bytes of rows that all parts together keep in memory, as far as they can be told. Half of it is written at once. */
+export const usualMemory = 96_000_000
 
 /** Milliseconds for which a transaction that writes rows may be idle: encoding them takes its time on a busy machine. */
 const idle = 60_000
 
 /** Folds one part of all the tables to the history's end, over connections of its own. */
-export const fillPart = async ({
-  database,
-  store,
-  tables,
-  part,
-  parts,
-  epoch,
-  signal,
-  onProgress,
-}: FillPartOptions): Promise<void> =>
-  withClients(database, 2, signal, async ([reader, writer]) => {
+export const fillPart = async (options: FillPartOptions): Promise<void> => {
+  const { database, store, tables, part, parts, memory, epoch, signal, onProgress } = options
+  await withClients(database, 2, signal, async ([reader, writer]) => {
     const own: Part[] = []
     for (const table of tables) own.push(...(await partsOf(reader!, table)).filter((each) => each.part === part))
     if (own.length === 0) return
@@ -55,11 +48,12 @@ export const fillPart = async ({
       source: sourceOf(store),
       check: (client) => checkEpoch(client, rebuildLease, epoch, idle),
       signal,
-      keep: Math.ceil(keep / parts),
-      flushAt: Math.ceil(flushAt / parts),
+      keep: memory / parts,
+      flushAt: memory / parts / 2,
       onProgress,
     })
   })
+}
 
 /** Where the parts of a table that is being built stand. */
 export const partsOf = async (client: Client, { projection, generation }: BuildingTable): Promise<Part[]> => {

@@ -13,6 +13,7 @@ export type PartWork = {
   readonly tables: readonly { readonly name: string; readonly generation: number }[]
   readonly part: number
   readonly parts: number
+  readonly memory: number
   readonly epoch: number
 }
 
@@ -27,6 +28,7 @@ export type ReadPartsOptions = {
   readonly database: Pick<Database, 'url' | 'pool'>
   readonly store: Pick<Store, 'url' | 'read' | 'readAll' | 'last'>
   readonly tables: readonly BuildingTable[]
+  readonly memory: number
   readonly epoch: number
   readonly signal: AbortSignal
   /** Leaves this process free. Only for this release's own projections, over a store that another process can reach. */
@@ -74,7 +76,17 @@ export const readParts = async (options: ReadPartsOptions): Promise<number> => {
 
 type PartOptions = Parameters<typeof fillPart>[0] & { readonly database: Pick<Database, 'url' | 'pool'> }
 
-const inProcess = async ({ database, store, tables, part, parts, epoch, signal, onProgress }: PartOptions): Promise<void> => {
+const inProcess = async ({
+  database,
+  store,
+  tables,
+  part,
+  parts,
+  memory,
+  epoch,
+  signal,
+  onProgress,
+}: PartOptions): Promise<void> => {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const child = fork(fileURLToPath(new URL(`./rebuild-process.${ending}`, import.meta.url)), {
     execArgv: [...process.execArgv, `--max-old-space-size=${heapOf(parts)}`],
@@ -85,6 +97,7 @@ const inProcess = async ({ database, store, tables, part, parts, epoch, signal, 
     tables: tables.map(({ projection, generation }) => ({ name: projection.name, generation })),
     part,
     parts,
+    memory,
     epoch,
   }
   const stop = () => {

@@ -3,12 +3,12 @@ import type { Logger } from 'pino'
 import { backoff, sleep } from '../eventstore/backoff.js'
 import { type Store, StoreUnavailable } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
-import { checkEpoch, keepLease, type Lease } from '../platform/lease.js'
+import { checkEpoch, keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { transaction } from './batch.js'
 import { type Generation, lockCheckpoint, readCheckpoint } from './checkpoint.js'
 import { type Comparison, compare } from './compare.js'
 import { dropGeneration, fedOf, newGeneration } from './generations.js'
-import { rebuildLease, withClients } from './part.js'
+import { rebuildLease, usualMemory, withClients } from './part.js'
 import { readParts } from './parts.js'
 import type { AnyProjection } from './projection.js'
 import { isPassing } from './sqlstate.js'
@@ -32,6 +32,8 @@ export type RebuildOptions = {
   readonly parallel?: number
   /** Each part in a process of its own, so that this one stays free. */
   readonly processes?: boolean
+  /** Bytes of rows that are kept in memory, about. */
+  readonly memory?: number
   readonly onProgress?: (progress: Progress) => void
 }
 
@@ -99,8 +101,10 @@ const persistently = async (options: RebuildOptions, held: Lease): Promise<reado
     try {
       return await withClients(options.database, 1, held.signal, ([client]) => run(options, client!, held))
     } catch (error) {
+      // Whoever has the lease next goes on: this process too, where it was only slow.
+      if (held.signal.aborted) throw new LeaseLost('the lease of the rebuild is over', { cause: error })
       const passing = error instanceof StoreUnavailable || isPassing(error)
-      if (held.signal.aborted || !passing || ++failures > patience) throw error
+      if (!passing || ++failures > patience) throw error
       options.log.warn({ error: String(error) }, 'the rebuild broke off; going on')
       await pause()
     }
@@ -173,13 +177,14 @@ const candidate = async (client: pg.ClientBase, projection: AnyProjection, paral
 const near = 500
 
 const read = async (options: RebuildOptions, { epoch, signal }: Lease, built: readonly Built[]): Promise<void> => {
-  const { database, store, processes = false, onProgress = () => undefined } = options
+  const { database, store, processes = false, memory = usualMemory, onProgress = () => undefined } = options
   const tables = built.map(({ projection, generation }) => ({ projection, generation: generation.generation }))
   for (let first = true; ; first = false) {
     const events = await readParts({
       database,
       store,
       tables,
+      memory,
       epoch,
       signal,
       // What is left after the first time isn't worth a process.

@@ -10,7 +10,7 @@ import { type Checkpoint, Fenced, readCheckpoint, WrongStore } from './checkpoin
 import { beginCheckpoint, fedOf, openFed, Superseded, takeOver } from './generations.js'
 import type { BatchMeasures } from './metrics.js'
 import type { AnyProjection } from './projection.js'
-import { rebuild } from './rebuild.js'
+import { Busy, rebuild } from './rebuild.js'
 
 export type RunnerOptions = {
   readonly database: Database
@@ -77,7 +77,9 @@ const buildMissing = async (options: RunnerOptions): Promise<void> => {
       }
       upgraded ||= checkpoint !== undefined
     } catch (error) {
-      if (!signal.aborted) log.warn({ error: String(error) }, 'building read models broke off; trying again')
+      // Another, a person's or another process's, does the same.
+      if (!signal.aborted && !(error instanceof Busy))
+        log.warn({ error: String(error) }, 'building read models broke off; trying again')
     }
     await sleep(1_000, signal)
   }

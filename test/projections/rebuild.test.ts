@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import fc from 'fast-check'
 import { projections } from '../../src/projections/all.js'
 import { transaction } from '../../src/projections/batch.js'
 import { readCheckpoint } from '../../src/projections/checkpoint.js'
@@ -37,7 +38,7 @@ describe('projections, rebuilt', () => {
       store: memory.store,
       projections: which,
       holder: 'test',
-      leaseTtl: 1_000,
+      leaseTtl: 3_000,
       log: quiet,
       signal: new AbortController().signal,
       ...options,
@@ -135,6 +136,40 @@ describe('projections, rebuilt', () => {
     await caughtUp(database, memory.store)
     await expectRows(database, history.expected())
   })
+
+  it('are alike however they were built: live, in bulk, in parts, with little memory, cut off and resumed', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 2 ** 31 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(fc.integer({ min: 100, max: 1_500 }), { maxLength: 3 }),
+        async (seed, parallel, cuts) => {
+          await Promise.all(running.splice(0).map(({ stop }) => stop()))
+          await database.drop()
+          database = await openDatabase()
+          memory = createMemoryStore()
+          history = createHistory(seed)
+          run()
+          memory.write(...history.steps(1_200))
+          await caughtUp(database, memory.store)
+          for (const at of cuts) {
+            const cut = new AbortController()
+            let seen = 0
+            const onProgress = ({ phase, events }: { phase: string; events: number }) => {
+              seen = phase === 'reading' ? events : seen
+              if (seen >= at) setTimeout(() => cut.abort(), 20)
+            }
+            await Promise.allSettled([build(projections, { parallel, memory: 20_000, signal: cut.signal, onProgress })])
+            memory.write(...history.steps(100))
+          }
+          const rebuilt = await build(projections, { parallel, memory: 20_000 })
+          expect(rebuilt.map(({ live, comparison }) => [live, comparison?.differing])).to.deep.equal(Array(4).fill([true, 0]))
+          await caughtUp(database, memory.store)
+          await expectRows(database, history.expected())
+        },
+      ),
+      { numRuns: 4 },
+    )).timeout(60_000)
 
   it('park what the live ones parked', async () => {
     run()
