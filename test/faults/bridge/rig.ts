@@ -33,7 +33,7 @@ export type RigOptions = {
   /** Default 300. */
   readonly leaseTtl?: number
   /** What the bridge is told instead of the true addresses: a proxy's. */
-  readonly through?: (urls: { readonly databaseUrl: string }) => Promise<Partial<Setup>>
+  readonly through?: (urls: Pick<Setup, 'databaseUrl' | 'kafkaBrokers'>) => Promise<Partial<Setup>>
 }
 
 /** Event store, Postgres and topic; a load of orders; bridges that can be killed; and the look at what came of it. */
@@ -49,7 +49,7 @@ export const createRig = async ({ kafkaBrokers, leaseTtl = 300, through }: RigOp
   await createGenerations(database, sinks.kind).begin(topic, await sinks.prepare(topic))
   const setup: Setup = {
     ...{ eventstoreUrl: node.url, databaseUrl: postgres.url, kafkaBrokers, topic, leaseTtl },
-    ...(await through?.({ databaseUrl: postgres.url })),
+    ...(await through?.({ databaseUrl: postgres.url, kafkaBrokers })),
   }
 
   const workers = new Set<Worker>()

@@ -12,18 +12,31 @@ export type Fault = {
   readonly summary?: () => string
   readonly through?: RigOptions['through']
   readonly leaseTtl?: number
+  /** When all rounds are over. */
+  readonly end?: () => Promise<void>
+}
+
+export type Where = {
+  readonly brokers?: readonly string[] | undefined
+  /** Default: both, Kafka where there are brokers. */
+  readonly kinds?: readonly ('postgres' | 'kafka')[]
 }
 
 export type Random = (from: number, to: number) => number
 
 /** ROUNDS, or as many as fit into SECONDS, split between the kinds of topic; the last line is `N passed, N failed`. */
-export const runFault = async (fault: Fault, brokers = kafkaBrokers()): Promise<void> => {
-  const kinds = [undefined, ...(brokers ? [brokers] : [])].filter((kind) => !only || only === (kind ? 'kafka' : 'postgres'))
+export const runFault = async (fault: Fault, where: Where = {}): Promise<void> => {
+  const { brokers = kafkaBrokers(), kinds = ['postgres', 'kafka'] } = where
+  const wanted = kinds.filter((kind) => (!only || only === kind) && (kind === 'postgres' || brokers))
   const total = { passed: 0, failed: 0 }
-  for (const kind of kinds) {
-    const { passed, failed } = await rounds(fault, kind, seconds / kinds.length)
-    total.passed += passed
-    total.failed += failed
+  try {
+    for (const kind of wanted) {
+      const { passed, failed } = await rounds(fault, kind === 'kafka' ? brokers : undefined, seconds / wanted.length)
+      total.passed += passed
+      total.failed += failed
+    }
+  } finally {
+    await fault.end?.()
   }
   console.log(`${total.passed} passed, ${total.failed} failed`)
   process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)
@@ -73,7 +86,10 @@ const rounds = async (fault: Fault, brokers: readonly string[] | undefined, budg
   }
   if (unseen > 0) await look()
   for (const { said } of rig.workers) if (said().state === 'stopped') console.log(`a bridge has stopped: ${said().lastError}`)
-  console.log(`${fault.name}, ${into}: ${passed} rounds; ${worth}${fault.summary ? `; ${fault.summary()}` : ''} (SEED=${seed})`)
+  const errors = [...rig.workers].reduce((sum, { said }) => sum + said().errors, 0)
+  console.log(
+    `${fault.name}, ${into}: ${passed} rounds; ${worth}; the bridges that are left began anew ${errors} times${fault.summary ? `; ${fault.summary()}` : ''} (SEED=${seed})`,
+  )
   await rig.close()
   return { passed, failed }
 }
