@@ -21,6 +21,7 @@ import { createOrderRecovery } from './processes/orders.js'
 import { projections } from './projections/all.js'
 import { createBatchMetrics, registerStatusMetrics } from './projections/metrics.js'
 import { runProjections } from './projections/runner.js'
+import { startOver } from './projections/start-over.js'
 import { createFreshness, type Freshness } from './queries/freshness.js'
 import { createProjectionHealth, type ProjectionHealth } from './queries/health.js'
 import { createQueries, type Queries } from './queries/index.js'
@@ -57,8 +58,15 @@ type Running = Connections & {
   readonly fail: (error: unknown) => void
 }
 
+export type StartOptions = {
+  readonly role: Role
+  readonly log: Log
+  /** Forgets the read models first: they are built anew from the event store that there is. */
+  readonly startOver?: boolean
+}
+
 /** The whole shop, or a role of it. Throws what prevents the start, with everything stopped that was started. */
-export const startApp = async (config: Config, { role, log }: { role: Role; log: Log }): Promise<App> => {
+export const startApp = async (config: Config, { role, log, startOver: anew = false }: StartOptions): Promise<App> => {
   const closers: (() => Promise<void>)[] = []
   const stop = once(() => closeAll(closers, log))
   try {
@@ -66,6 +74,7 @@ export const startApp = async (config: Config, { role, log }: { role: Role; log:
     if (serves) await checkPort(config.host, config.port)
     const connections = await connect(config, { join: role !== 'all', log })
     closers.push(connections.close)
+    if (anew) await startOverWith(connections)
     const ending = new AbortController()
     const { promise: failed, resolve: fail } = withResolvers<unknown>()
     const running = {
@@ -87,6 +96,15 @@ export const startApp = async (config: Config, { role, log }: { role: Role; log:
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+const startOverWith = async ({ database }: Connections): Promise<void> => {
+  const client = await database.pool.connect()
+  try {
+    await startOver(client, projections)
+  } finally {
+    client.release()
   }
 }
 

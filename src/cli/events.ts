@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { Command } from 'commander'
 import { secretTypes } from '../domain/user.js'
-import { positionOf, type RecordedEvent } from '../eventstore/store.js'
+import { backoff } from '../eventstore/backoff.js'
+import { positionOf, type RecordedEvent, StoreUnavailable } from '../eventstore/store.js'
 import { readConfig } from '../platform/config.js'
 import type { Instance, WithInstance } from './instance.js'
 
@@ -22,13 +23,25 @@ export const eventsCommand = (withInstance: WithInstance): Command => {
 const tail = async ({ store, signal }: Instance, { all, follow, stream = '' }: Options): Promise<void> => {
   // A reader that has seen enough (`| head`) closes the pipe.
   process.stdout.once('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-  const after = all ? undefined : positionOf(await store.last())
-  const events = follow ? store.subscribe(after, { signal }) : store.readAll(after)
-  for await (const event of events) {
-    if (signal.aborted) return
-    if (!event.streamId.startsWith(stream) || secretTypes.has(event.type)) continue
-    const line = `${JSON.stringify(printed(event))}\n`
-    if (!process.stdout.write(line)) await once(process.stdout, 'drain')
+  let last = all ? undefined : positionOf(await store.last())
+  const print = async (events: AsyncIterable<RecordedEvent>): Promise<void> => {
+    for await (const event of events) {
+      if (signal.aborted) return
+      last = positionOf(event)
+      if (!event.streamId.startsWith(stream) || secretTypes.has(event.type)) continue
+      if (!process.stdout.write(`${JSON.stringify(printed(event))}\n`)) await once(process.stdout, 'drain')
+    }
+  }
+  if (!follow) return print(store.readAll(last))
+  const pause = backoff(signal)
+  while (!signal.aborted) {
+    try {
+      await print(store.subscribe(last, { signal, onConfirmed: pause.reset }))
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      process.stderr.write(`${error.message}; trying again\n`)
+      await pause()
+    }
   }
 }
 

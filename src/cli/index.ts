@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { bridgeCommand } from './bridge.js'
 import { eventsCommand } from './events.js'
 import { eventstoreCommand } from './eventstore.js'
 import { withInstance } from './instance.js'
@@ -15,6 +16,7 @@ program
   .addCommand(serveCommand())
   .addCommand(usersCommand(withInstance))
   .addCommand(projectionsCommand(withInstance))
+  .addCommand(bridgeCommand(withInstance))
   .addCommand(eventsCommand(withInstance))
   .addCommand(eventstoreCommand())
 
@@ -23,7 +25,7 @@ const run = async (): Promise<number> => {
   const debugging = ['debug', 'trace'].includes(process.env.LOG_LEVEL ?? '')
   try {
     await exiting(program).parseAsync()
-    return 0
+    return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof InvalidArgumentError) process.stderr.write(`error: ${error.message}\n`)
     // Anything else of commander's it has said itself.

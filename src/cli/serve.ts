@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { identityStream } from '../eventstore/identity.js'
 import { type App, type Role, startApp } from '../main.js'
 import { readConfig } from '../platform/config.js'
@@ -15,14 +15,20 @@ export const serveCommand = (): Command =>
   new Command('serve')
     .description('run the shop, or one role of it beside an instance that runs on the data folder')
     .addOption(new Option('--role <role>', 'what this process does').choices(roles).default('all'))
+    .option('--start-over', 'forget the read models and build them anew from the event store, which may have been restored')
     .option('--demo', 'fill an empty shop with some weeks of business, to look at')
     .action(serve)
 
-const serve = async ({ role, demo }: { role: Role; demo?: true }): Promise<void> => {
+type Options = { readonly role: Role; readonly demo?: true; readonly startOver?: boolean }
+
+const serve = async ({ role, demo, startOver = false }: Options): Promise<void> => {
+  if (startOver && role !== 'all' && role !== 'projections') {
+    throw new InvalidArgumentError('--start-over is for the roles that keep the read models: all and projections')
+  }
   const config = readConfig()
   const log = createLog(config.logLevel)
   const { signal } = untilSignalled()
-  const app = await startApp(config, { role, log }).catch((error: unknown) => {
+  const app = await startApp(config, { role, log, startOver }).catch((error: unknown) => {
     if (!(error instanceof Held)) throw error
     const ways = 'stop that, choose another folder with TILLROLL_DATA, or join it with --role api, projections or bridge'
     throw new Error(`${error.message}: ${ways}`, { cause: error })

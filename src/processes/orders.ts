@@ -3,6 +3,7 @@ import type { CartCommands } from '../commands/cart.js'
 import type { CommandContext } from '../commands/context.js'
 import type { OrderCommands } from '../commands/orders.js'
 import type { Id, OrderId, UserId } from '../domain/ids.js'
+import { sleep } from '../eventstore/backoff.js'
 
 /** Something that a command may have left half done: a stream and the revision that the read model has of it. */
 export type Unsettled<StreamId extends Id> = { readonly id: StreamId; readonly revision: number }
@@ -60,20 +61,9 @@ export const createOrderRecovery = (dependencies: RecoveryDependencies) => {
   const run = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
       await look(signal).catch((error) => dependencies.onError(error, 'read models'))
-      await pause(Math.min(1_000, dependencies.delay / 4), signal)
+      await sleep(Math.min(1_000, dependencies.delay / 4), signal)
     }
   }
 
   return { look, run }
 }
-
-const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds)
-    function done() {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done)
-  })
