@@ -42,8 +42,15 @@ export const syncTime = async (folder: string): Promise<number> => {
 
 const pad = 'x'.repeat(190)
 
-/** Appends a second that so many callers reach, each waiting for its answer, over some seconds. */
-export const appendRate = async (url: string, callers: number, seconds: number, streams = 1_000_000): Promise<number> => {
+export type AppendRate = { readonly rate: number; readonly serverMicroseconds: number; readonly clientMicroseconds: number }
+
+/** Appends a second that so many callers reach, each waiting for its answer, over some seconds; and the CPU that one costs. */
+export const appendRate = async (
+  { url, pid }: { readonly url: string; readonly pid: number },
+  callers: number,
+  seconds: number,
+  streams = 1_000_000,
+): Promise<AppendRate> => {
   const client = EventStoreDBClient.connectionString(url)
   let count = 0
   let over = false
@@ -61,13 +68,16 @@ export const appendRate = async (url: string, callers: number, seconds: number, 
   over = false
   count = 0
   const began = performance.now()
+  const cpu = { server: cpuOf(pid), client: process.cpuUsage() }
   const work = Promise.all(Array.from({ length: callers }, caller))
   await new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
   over = true
   await work
   const rate = count / ((performance.now() - began) / 1_000)
+  const { user, system } = process.cpuUsage(cpu.client)
+  const serverMicroseconds = ((cpuOf(pid) - cpu.server) / count) * 1e6
   await client.dispose()
-  return rate
+  return { rate, serverMicroseconds, clientMicroseconds: (user + system) / count }
 }
 
 export type ReadRate = { readonly events: number; readonly rate: number; readonly serverMicroseconds: number }

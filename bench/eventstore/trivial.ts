@@ -1,5 +1,5 @@
 /**
- * The ceiling: a server that does nothing but send the same bytes again, from memory, to whoever reads. Its own process; the messages come
+ * The ceiling: a server that does nothing but send the same bytes, from memory, to whoever reads. Its own process; the messages come
  * from a file, and the port goes to the parent.
  */
 import { readFileSync } from 'node:fs'
@@ -7,15 +7,19 @@ import { createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 
 const messages = readFileSync(process.argv[2]!)
-const times = Number(process.argv[3])
+const part = 64 * 1024
 const server = createServer()
 server.on('stream', (stream) => {
   stream.on('error', () => stream.destroy())
   stream.respond({ ':status': 200, 'content-type': 'application/grpc+proto' }, { waitForTrailers: true })
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
-  let left = times
+  let at = 0
   const send = (): void => {
-    while (left-- > 0) if (!stream.write(messages)) return
+    while (at < messages.length) {
+      const piece = messages.subarray(at, at + part)
+      at += part
+      if (!stream.write(piece)) return
+    }
     stream.end()
   }
   stream.on('drain', send)

@@ -13,7 +13,10 @@ export type Call = {
   readonly headers: IncomingHttpHeaders
   /** Sends a message; those of one turn leave in one write. */
   readonly send: (message: Uint8Array) => void
-  /** Sends messages that have their prefix already, and waits while the client doesn't take them. `false` once the call is over. */
+  /**
+   * Sends messages that have their prefix already. At most two such writes are on their way: it waits for the one before to be taken, so
+   * that there is always something for a client that takes it. `false` once the call is over.
+   */
   readonly write: (messages: Uint8Array) => Promise<boolean>
   readonly end: (status?: Status) => void
   readonly isOver: () => boolean
@@ -116,6 +119,7 @@ const serveCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, hand
   let waiting: Buffer[] = []
   let onStop: Status = { code: codes.unavailable, message: 'the node is stopping' }
   const listeners = new Set<() => void>()
+  let written: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
 
   const finish = (): void => {
@@ -176,16 +180,16 @@ const serveCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, hand
       flush()
       if (over || stream.destroyed || stream.closed) return false
       respond()
-      if (stream.write(messages)) return true
-      await new Promise<void>((resolve) => {
+      const before = written
+      written = new Promise((resolve) => {
         const taken = (): void => {
-          stream.off('drain', taken)
           listeners.delete(taken)
           resolve()
         }
-        stream.once('drain', taken)
         listeners.add(taken)
+        stream.write(messages, taken)
       })
+      await before
       return !over
     },
     end,

@@ -14,21 +14,24 @@ export type AllOptions = {
   readonly filter: Filter | undefined
 }
 
-/** `$all` from a position (inclusive) to what was its end when the read began. */
+/** `$all` from a position (inclusive) to what was its end when the read began. The next chunk is read while one is sent. */
 export const readAllForwards = async (store: Store, call: Call, options: AllOptions): Promise<void> => {
   const { log } = store
   const end = log.end()
   let left = options.count
-  let from = options.from === 'start' ? 0 : options.from === 'end' ? end : await log.align(options.from)
-  while (from < end && left > 0) {
-    const chunk = await log.forward(from)
+  const from = options.from === 'start' ? 0 : options.from === 'end' ? end : await log.align(options.from)
+  let ahead = from < end ? log.forward(from) : undefined
+  while (ahead && left > 0) {
+    const chunk = await ahead
     if (!chunk) return
+    ahead = chunk.next < end ? log.forward(chunk.next) : undefined
+    // It is waited for only when this chunk is sent, if ever.
+    ahead?.catch(() => undefined)
     // What was appended since is not part of this read.
     const count = chunk.next <= end ? chunk.positions.length : chunk.positions.findIndex((position) => position >= end)
     const sent = await send(call, chunk, count < 0 ? chunk.positions.length : count, left, options)
     if (sent === undefined) return
     left -= sent
-    from = chunk.next
   }
 }
 
