@@ -8,9 +8,12 @@ import { connectStore } from '../../src/eventstore/store.js'
 import { connectDatabase, migrate } from '../../src/platform/database.js'
 import { projections } from '../../src/projections/all.js'
 import { transaction } from '../../src/projections/batch.js'
+import { copyRows } from '../../src/projections/copy.js'
 import { beginCheckpoint } from '../../src/projections/generations.js'
 import { rebuild } from '../../src/projections/rebuild.js'
+import { foldedOf, openTable, type StoredRow } from '../../src/projections/tables.js'
 import { cpuSeconds } from './cpu.js'
+import { measureLag } from './live.js'
 
 // node --import tsx bench/projections/index.ts <event store folder> [parts, each in a process of its own]
 const [folder, parallel = '2'] = process.argv.slice(2)
@@ -30,19 +33,20 @@ const memory = setInterval(() => {
 
 const measured = async (name: string, work: () => Promise<number>): Promise<void> => {
   peak = 0
-  const pids = { self: process.pid, 'event store': eventstore.pid, Postgres: postgres.pid }
-  const usage = () => Object.entries(pids).map(([, pid]) => cpuSeconds(pid))
+  // The event store and Postgres are this process's children; what else it started belongs to it.
+  const usage = () => {
+    const [all, ofStore, ofPostgres] = [process.pid, eventstore.pid, postgres.pid].map(cpuSeconds) as [number, number, number]
+    return { here: all - ofStore - ofPostgres, ofStore, ofPostgres }
+  }
   const before = usage()
-  const own = process.cpuUsage()
   const began = performance.now()
   const count = await work()
   const seconds = (performance.now() - began) / 1_000
-  const { user, system } = process.cpuUsage(own)
-  const [, ...others] = usage().map((after, i) => after - before[i]!)
+  const after = usage()
   const micro = (cpu: number) => `${((cpu / count) * 1e6).toFixed(1)} µs`
   console.log(
-    `${name}: ${count} in ${seconds.toFixed(1)} s, ${Math.round(count / seconds)}/s; CPU each: here ${micro((user + system) / 1e6)}, ` +
-      `event store ${micro(others[0]!)}, Postgres ${micro(others[1]!)}; here at most ${Math.round(peak / 1e6)} MB`,
+    `${name}: ${count} in ${seconds.toFixed(1)} s, ${Math.round(count / seconds)}/s; CPU each: here ${micro(after.here - before.here)}, ` +
+      `event store ${micro(after.ofStore - before.ofStore)}, Postgres ${micro(after.ofPostgres - before.ofPostgres)}; here at most ${Math.round(peak / 1e6)} MB`,
   )
 }
 
@@ -82,6 +86,23 @@ try {
     const { rows } = await database.pool.query(`select count(*)::int8 as count from tillroll.${name}_1`)
     console.log(`${name}: ${rows[0].count} rows`)
   }
+  await measured('COPY of the same rows alone', async () => {
+    let rows = 0
+    for (const projection of projections) {
+      const from = await openTable(database.pool, projection, 1)
+      await database.pool.query(`create table copied (like ${from.name} including all)`)
+      const all = await database.pool.query<StoredRow>(
+        `select stream_id, revision::text, position::text, row_to_json(t)::text as row from ${from.name} t`,
+      )
+      const into = await database.pool.connect()
+      await copyRows(into, { ...from, name: 'copied' }, all.rows.map(foldedOf))
+      await into.query('drop table copied')
+      into.release()
+      rows += all.rows.length
+    }
+    return rows
+  })
+  await measureLag(store, database, Number(process.env.SECONDS ?? 10))
 } finally {
   clearInterval(memory)
   await Promise.all([store.close(), database.close()])

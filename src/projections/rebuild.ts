@@ -116,7 +116,7 @@ const patience = 50
 type Built = { readonly projection: AnyProjection; readonly generation: Generation; readonly resumed: boolean }
 
 const run = async (options: RebuildOptions, client: pg.PoolClient, held: Lease): Promise<readonly Rebuilt[]> => {
-  const { projections, parallel = 1, onProgress = () => undefined } = options
+  const { projections, onProgress = () => undefined } = options
   const guarded = <T>(work: () => Promise<T>): Promise<T> =>
     transaction(client, async () => {
       // It holds the checkpoint, and with it the projections: not for ever.
@@ -124,7 +124,7 @@ const run = async (options: RebuildOptions, client: pg.PoolClient, held: Lease):
       return work()
     })
   const built: Built[] = []
-  for (const projection of projections) built.push(await guarded(() => candidate(client, projection, parallel)))
+  for (const projection of projections) built.push(await guarded(() => candidate(client, projection, options)))
   await read(options, held, built)
 
   for (const { projection, generation } of built) {
@@ -151,7 +151,11 @@ const named = ({ projection, generation, resumed }: Built) => ({
 const unproven = { comparison: undefined, right: 0, wrong: 0 }
 
 /** The generation to build: one of today's version that was begun or left, else a new one. Others that were begun are dropped. */
-const candidate = async (client: pg.ClientBase, projection: AnyProjection, parallel: number): Promise<Built> => {
+const candidate = async (
+  client: pg.ClientBase,
+  projection: AnyProjection,
+  { parallel = 1, verifyOnly }: RebuildOptions,
+): Promise<Built> => {
   const checkpoint = await lockCheckpoint(client)
   const { rows } = await client.query<Generation & { state: string }>(
     `select generation, version, state from tillroll.generation where projection = $1 and state <> 'fed' order by generation desc`,
@@ -162,8 +166,9 @@ const candidate = async (client: pg.ClientBase, projection: AnyProjection, paral
     if (other !== begun && other.state === 'building') await dropGeneration(client, projection, other.generation)
   }
   if (begun) return { projection, generation: { generation: begun.generation, version: begun.version }, resumed: true }
-  // A generation that is fed beside the live one makes way: there are two at most.
-  for (const { generation } of fedOf(checkpoint, projection).beside) await discard(client, projection, generation)
+  // What is fed beside the live one makes way for what will be.
+  const before = verifyOnly ? [] : fedOf(checkpoint, projection).beside
+  for (const { generation } of before) await discard(client, projection, generation)
   const generation = await newGeneration(client, projection, 'building')
   await client.query(
     `insert into tillroll.generation_part (projection, generation, part, parts)
