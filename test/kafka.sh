@@ -48,6 +48,7 @@ fetch_jars() {
   <groupId>tillroll</groupId><artifactId>kafka</artifactId><version>0</version><packaging>pom</packaging>
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
@@ -150,9 +151,9 @@ console() {
   alive || fail 'it does not run'
   java_with org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "127.0.0.1:$(cat "$home/port")" --topic "$1" \
     --from-beginning --isolation-level "read_${2:-committed}" --timeout-ms "${KAFKA_PATIENCE:-8000}" \
-    --formatter-property print.partition=true --formatter-property print.offset=true --formatter-property print.key=true \
-    --formatter-property print.headers=true --formatter-property print.value=false 2>"$home/console.log" \
-    || grep -q 'TimeoutException' "$home/console.log" || fail "the consumer failed: $(tail -1 "$home/console.log")"
+    --property print.partition=true --property print.offset=true --property print.key=true \
+    --property print.headers=true --property print.value=false 2>"$home/console.log" \
+    || grep -q 'TimeoutException' "$home/console.log" || fail "the consumer failed: $(head -1 "$home/console.log")"
 }
 
 case $verb in

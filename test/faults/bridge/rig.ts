@@ -88,18 +88,21 @@ export const createRig = async ({ kafkaBrokers, leaseTtl = 300, through }: RigOp
     return readTopic(kafkaClient(readKafkaSettings(kafkaBrokers, {})), topic, uncommitted)
   }
 
-  /** Waits until everything is published, and says what is wrong with it. */
+  /** Waits until everything is published, or nothing has been for a while; and says what is wrong with it. */
   const check = async () => {
     const expected = await expectedOf(store)
     const count = [...expected.values()].flat().length
     let found = await seen()
-    const end = performance.now() + 60_000
-    while (found.length < count && performance.now() < end) {
+    let moved = performance.now()
+    while (found.length < count && performance.now() - moved < 90_000) {
       await sleep(200)
+      const before = found.length
       found = await seen()
+      if (found.length > before) moved = performance.now()
     }
     const uncommitted = kafkaBrokers ? (await seen(true)).length - found.length : 0
-    return { wrong: differences(expected, found), records: found.length, uncommitted }
+    const states = [...workers].map(({ pid, said }) => `bridge ${pid}: ${JSON.stringify(said())}`)
+    return { wrong: differences(expected, found), records: found.length, uncommitted, states, waited: performance.now() - moved }
   }
 
   const load = startLoad(store)

@@ -61,12 +61,12 @@ const rounds = async (fault: Fault, brokers: readonly string[] | undefined, budg
   let worth = ''
   const look = async () => {
     await rig.load.pause()
-    const { wrong, records, uncommitted } = await rig.check()
+    const { wrong, records, uncommitted, states } = await rig.check()
     rig.load.go()
     worth = `${records} records, each once and in order; ${uncommitted} more in transactions that were given up`
     if (wrong.length > 0) {
       console.log(
-        `${fault.name}, ${into}: WRONG within the last ${unseen} rounds (SEED=${seed}):\n  ${wrong.slice(0, 5).join('\n  ')}`,
+        `${fault.name}, ${into}: WRONG within the last ${unseen} rounds (SEED=${seed}):\n  ${[...wrong.slice(0, 3), `(${wrong.length} in all)`, ...states].join('\n  ')}`,
       )
       failed += unseen
     } else passed += unseen
