@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { bridgeCommand } from './bridge.js'
 import { eventsCommand } from './events.js'
@@ -8,8 +9,11 @@ import { projectionsCommand } from './projections.js'
 import { serveCommand } from './serve.js'
 import { usersCommand } from './users.js'
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+
 const program = new Command('tillroll')
   .description("a shop's backend whose one truth is its event history")
+  .version(version, '--version')
   .configureHelp({ showGlobalOptions: true })
 
 program

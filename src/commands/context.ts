@@ -12,6 +12,8 @@ export type CommandContext = {
   readonly ifMatch?: number
   /** The moment of `performance.now()`, in milliseconds, at which the command gives up with `Unfinished`. */
   readonly deadline: number
+  /** Told of every commit position that is written or read on the way, so that a refusal too can say what it rests on. */
+  readonly onPosition?: (position: bigint) => void
 }
 
 export type CommandKey = { readonly commandId: string; readonly requestHash: string }

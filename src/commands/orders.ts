@@ -2,6 +2,7 @@ import { Rejected } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
 import { mergeItems, type Order, type OrderItem, order, raisedItems, type Terms } from '../domain/order.js'
+import { isActive, user } from '../domain/user.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
 import { assertInTime, backOff, type CommandContext, type Done, Unfinished } from './context.js'
 import { assertRevision, type Clock, repeatOf, timeAfter } from './handle.js'
@@ -127,17 +128,48 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
     }
   }
 
+  /** What was accepted at this revision is answered as then: with the settlement that followed, for the first answer had waited for it. */
+  const repeated = async (
+    context: CommandContext,
+    orderId: OrderId,
+    now: Loaded<Order>,
+    accepted: number,
+  ): Promise<Done<OrderView>> => {
+    const then = await streams.loadAsOf(order, orderId, accepted, context)
+    if (then.state.settled) return done(orderId, then)
+    if (now.revision === accepted) return done(orderId, await settled(context, orderId, then))
+    return done(orderId, { ...(await streams.loadAsOf(order, orderId, accepted + 1, context)), state: then.state })
+  }
+
+  const settled = async (context: CommandContext, orderId: OrderId, accepted: Loaded<Order>): Promise<Loaded<Order>> => {
+    if (accepted.state.settled) return accepted
+    try {
+      return { ...(await stock.settle(orderId, accepted, context)), state: accepted.state }
+    } catch (error) {
+      // The outcome is durable, and recovery takes the steps that are left: what was asked has come to be.
+      if (error instanceof Unfinished) return accepted
+      throw error
+    }
+  }
+
+  /** A customer orders for themselves; whoever orders for another must name somebody who is there. */
+  const assertCustomer = async (context: CommandContext, customerId: UserId): Promise<void> => {
+    if (context.actor === customerId || context.actor === 'anonymous' || context.actor === 'system') return
+    if (!isActive((await streams.load(user, customerId, context)).state)) throw new Rejected('UserNotFound')
+  }
+
   const place: OrderCommands['place'] = async (context, input) => {
     for (let salt = 0, attempt = 0; ; attempt++) {
       const orderId = context.key ? idOfKey(context.key, salt) : newId(clock())
       const before = context.key ? await load(orderId, context) : nothing(order.initial)
       const accepted = repeatOf(before, context)
-      if (accepted !== undefined) return done(orderId, await streams.loadAsOf(order, orderId, accepted, context))
+      if (accepted !== undefined) return repeated(context, orderId, before, accepted)
       if (before.revision !== noStream && before.opened?.commandId !== context.key?.commandId) salt++
       else if (before.state.open) await backOff(attempt, context)
       else if (!before.state.settled) await stock.settle(orderId, before, context)
       else {
         try {
+          await assertCustomer(context, input.customerId)
           return done(orderId, await placeAs(context, orderId, before, input))
         } catch (error) {
           if (!(error instanceof WrongRevision)) throw error
@@ -152,7 +184,7 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
     for (let attempt = 0; ; attempt++) {
       const before = await load(orderId, context)
       const accepted = repeatOf(before, context)
-      if (accepted !== undefined) return done(orderId, await streams.loadAsOf(order, orderId, accepted, context))
+      if (accepted !== undefined) return repeated(context, orderId, before, accepted)
       if (!before.state.placed || (!by.staff && by.userId !== before.state.customerId)) throw new Rejected('OrderNotFound')
       if (before.state.open) {
         await backOff(attempt, context)
@@ -197,14 +229,7 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
     const accepted = written.state.open
       ? await fulfil(context, orderId, written, raisedItems(before.state.terms, written.state.asked!), looked)
       : written
-    if (accepted.state.settled) return accepted
-    try {
-      return { ...(await stock.settle(orderId, accepted, context)), state: accepted.state }
-    } catch (error) {
-      // The outcome is durable, and recovery takes the steps that are left: what was asked has come to be.
-      if (error instanceof Unfinished) return accepted
-      throw error
-    }
+    return settled(context, orderId, accepted)
   }
 
   const recover: OrderCommands['recover'] = async (context, orderId) => {

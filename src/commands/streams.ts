@@ -78,6 +78,12 @@ export const createStreams = (store: Store, cacheSize: number): Streams => {
   const cached: Streams['cached'] = (decider, id) => cache.get(nameOf(decider, id)) as never
 
   const load: Streams['load'] = async (decider, id, context) => {
+    const loaded = await loadNewest(decider, id, context)
+    context.onPosition?.(loaded.position)
+    return loaded
+  }
+
+  const loadNewest: Streams['load'] = async (decider, id, context) => {
     const name = nameOf(decider, id)
     const known = cached(decider, id)
     if (!known) return remember(name, await loadWhole(decider, name, undefined, context))
@@ -121,6 +127,7 @@ export const createStreams = (store: Store, cacheSize: number): Streams => {
       loaded,
     )
     if (next.revision !== revision) throw new Error(`${name}: the store wrote revision ${revision}, expected ${next.revision}`)
+    context.onPosition?.(position)
     return closeBooks(decider, name, remember(name, next), context)
   }
 

@@ -132,9 +132,10 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
     email: string,
   ): Promise<{ userId: UserId; loaded: Loaded<User> } | undefined> => {
     const { state } = await streams.load(login, loginOf(email), context)
-    if (!state.claim) return undefined
-    const loaded = await streams.load(user, state.claim.userId, context)
-    return isHolder(loaded, loginOf(email)) ? { userId: state.claim.userId, loaded } : undefined
+    // Nobody is read like somebody, so that the time tells nothing.
+    const userId = state.claim?.userId ?? nobody
+    const loaded = await streams.load(user, userId, context)
+    return isHolder(loaded, loginOf(email)) ? { userId, loaded } : undefined
   }
 
   const logIn: UserCommands['logIn'] = async (context, { email, password }) => {
@@ -142,6 +143,17 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
     const matches = await passwords.matches(password, holder?.loaded.state.hash)
     if (!holder || !matches) throw new Rejected('WrongPassword')
     return done(holder.userId, holder.loaded)
+  }
+
+  /** The password before the edit: a new one is the last of its events. */
+  const assertSameOldPassword = async (
+    context: CommandContext,
+    { userId, oldPassword, newPassword }: EditUser,
+    revision: number,
+  ) => {
+    const { state } = await streams.loadAsOf(user, userId, newPassword === undefined ? revision : revision - 1, context)
+    if (!(await passwords.matches(oldPassword, state.hash)))
+      throw new KeyReused('the Idempotency-Key was used with another old password')
   }
 
   const edit: UserCommands['edit'] = async (context, input) => {
@@ -153,7 +165,10 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
       const before = await streams.load(user, userId, context)
       const { state } = before
       const accepted = repeatOf(before, context)
-      if (accepted !== undefined) return repeated(context, userId, accepted, input.newPassword)
+      if (accepted !== undefined) {
+        await assertSameOldPassword(context, input, accepted)
+        return repeated(context, userId, accepted, input.newPassword)
+      }
       if (!isActive(state)) throw new Rejected('UserNotFound')
       assertRevision(before, context)
       if (proven !== state.hash && !(await passwords.matches(input.oldPassword, state.hash))) throw new Rejected('WrongPassword')
@@ -191,6 +206,9 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
 
   return { register, logIn, edit, grantRole }
 }
+
+/** A well-formed id that no user has. */
+const nobody = '0'.repeat(24) as UserId
 
 const isHolder = ({ state }: Loaded<User>, email: Login): boolean => isActive(state) && state.login === email
 

@@ -64,9 +64,11 @@ const name = line(1, 200)
 const stock = integer(0, maxStock)
 const amount = integer(1, maxAmount)
 
-const status = line(1, 40)
+const status = z
+  .string('must be a string of 1 to 40 characters')
   .transform((value) => value.trim())
-  .refine((value) => value !== '', 'must not be empty')
+  .pipe(line(1, 40))
+  .meta({ minLength: 1, maxLength: 40, description: 'Compared trimmed and without case' })
 
 const items = z
   .array(z.object({ product_id: id, quantity: amount }), 'must be a list of 1 to 100 items')

@@ -59,9 +59,20 @@ const contextOf = (
     deadline: performance.now() + config.commandDeadline,
   }
   if (route.kind !== 'command') return context
+  const onPosition = positionTeller(ctx)
   const key = keyOf(ctx.req, secrets.idempotency, route, caller, request)
   const ifMatch = revisionAskedFor(ctx.get('if-match'))
-  return { ...context, ...(key && { key }), ...(ifMatch !== undefined && { ifMatch }) }
+  return { ...context, onPosition, ...(key && { key }), ...(ifMatch !== undefined && { ifMatch }) }
+}
+
+/** A refusal rests on what was read as an acceptance does on what was written: what comes after it can ask for that. */
+const positionTeller = (ctx: Context) => {
+  let highest = 0n
+  return (position: bigint): void => {
+    if (position <= highest) return
+    highest = position
+    ctx.set('Commit-Position', position.toString())
+  }
 }
 
 const keyOf = (

@@ -62,7 +62,7 @@ const limited =
 
 /** Each path with its methods; a path without parameters comes before one with, so that `/orders/new` is no order's. */
 const routerOf = (http: Http, routes: readonly Route[]): Router => {
-  const router = new Router({ sensitive: true })
+  const router = new Router({ sensitive: true, strict: true })
   const paths = new Map<string, Route[]>()
   for (const route of routes) paths.set(route.path, [...(paths.get(route.path) ?? []), route])
   const literalFirst = [...paths].sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')))

@@ -80,7 +80,14 @@ export const readConfig = (env: NodeJS.ProcessEnv = process.env): Config => {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = environment.safeParse(set)
   if (!parsed.success) {
-    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+    throw new ConfigError(parsed.error.issues.map((issue) => problem(issue, set)).join('\n'))
   }
   return settings(parsed.data)
+}
+
+/** The variable, what it is, and what it should be. A secret is not shown. */
+const problem = ({ path: [name], message, code }: z.core.$ZodIssue, set: NodeJS.ProcessEnv): string => {
+  const should = code === 'invalid_type' ? 'must be a number' : message
+  const value = /SECRET|KEY|URL/.test(String(name)) ? '' : ` (it is ${JSON.stringify(set[String(name)])})`
+  return `${String(name)}: ${should}${value}`
 }

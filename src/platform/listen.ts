@@ -1,5 +1,6 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** The port can't be listened on; the message says why and what to do. */
 export class PortUnusable extends Error {
@@ -21,6 +22,16 @@ export const listen = async (handler: RequestListener, host: string, port: numbe
     if (draining) response.setHeader('Connection', 'close')
     handler(request, response)
   })
+  server.on('clientError', answerUnreadable)
+  server.on('checkExpectation', (_, response: ServerResponse) => {
+    const body = JSON.stringify({ msg: 'Expect can only be 100-continue' })
+    const headers = {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+      Connection: 'close',
+    }
+    response.writeHead(417, headers).end(body)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(error, host, port)))
     server.listen(port, host, resolve)
@@ -34,6 +45,21 @@ export const listen = async (handler: RequestListener, host: string, port: numbe
     clearTimeout(cut)
   }
   return { address: urlOf(server.address() as AddressInfo), drain }
+}
+
+const unreadable: { readonly [code: string]: readonly [status: string, message: string] } = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the request line and headers are too large together'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
+}
+
+/** What is no request of HTTP reaches no route: it is told so, and the connection ends, since nobody knows where the next one would begin. */
+const answerUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const [status, message] = unreadable[error.code ?? ''] ?? ['400 Bad Request', 'this is not a well-formed HTTP request']
+  const body = JSON.stringify({ msg: message })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
 }
 
 /** Throws `PortUnusable` at once instead of when everything else has been started. */

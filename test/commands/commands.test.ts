@@ -246,6 +246,40 @@ describe('commands', () => {
       expect((await productNow(store, productId)).free).to.equal(8)
     })
 
+    it('answers a cancellation alike, with the settlement that it had waited for', async () => {
+      const [customerId, productId, key] = [someone(), await addProduct(9), keyOf(`cancel-${Math.random()}`)]
+      const { value } = await processOver(store).orders.place(context(), {
+        customerId,
+        items: [{ productId, quantity: 2 }],
+        price: 7,
+        status: 'new',
+      })
+      const input = { orderId: value.orderId, by: { userId: customerId, staff: false }, status: 'cancelled' }
+      const first = await processOver(store).orders.update(context({ key }), input)
+      const again = await processOver(store).orders.update(context({ key }), input)
+      expect(again).to.deep.equal(first)
+      expect(again.revision).to.equal(await lastRevision(`order-${value.orderId}`))
+    })
+
+    it('settles on its repeat what the first could not', async () => {
+      const [customerId, productId, key] = [someone(), await addProduct(9), keyOf(`unsettled-${Math.random()}`)]
+      const { value } = await processOver(store).orders.place(context(), {
+        customerId,
+        items: [{ productId, quantity: 2 }],
+        price: 7,
+        status: 'new',
+      })
+      const input = { orderId: value.orderId, by: { userId: customerId, staff: false }, status: 'cancelled' }
+      const stopping = withHook(store, ({ streamId }) => {
+        if (streamId.startsWith('product-')) throw new Error('stopped')
+      })
+      await failure(processOver(stopping).orders.update(context({ key }), input))
+      expect((await orderNow(store, value.orderId)).settled).to.equal(false)
+      await processOver(store).orders.update(context({ key }), input)
+      expect((await orderNow(store, value.orderId)).settled).to.equal(true)
+      expect((await productNow(store, productId)).free).to.equal(9)
+    })
+
     it('checks a cart out once', async () => {
       const [customerId, productId, key] = [someone(), await addProduct(9, 250), keyOf(`checkout-${Math.random()}`)]
       await processOver(store).cart.addItem(context(), { cartId: customerId, productId, amount: 2 })
@@ -277,10 +311,26 @@ describe('commands', () => {
       const first = await processOver(store).users.edit(context({ key }), input)
       const again = await processOver(store).users.edit(context({ key }), input)
       expect(again.value).to.deep.equal(first.value)
-      expect(
-        await failure(processOver(store).users.edit(context({ key }), { ...input, newPassword: 'yet another' })),
-      ).to.be.instanceOf(KeyReused)
+      for (const other of [{ newPassword: 'yet another' }, { oldPassword: 'another old one' }]) {
+        expect(await failure(processOver(store).users.edit(context({ key }), { ...input, ...other }))).to.be.instanceOf(KeyReused)
+      }
     })
+  })
+
+  it('takes no order of staff for somebody who is not there', async () => {
+    const productId = await addProduct(5)
+    const order = { customerId: someone(), items: [{ productId, quantity: 1 }], price: 1, status: 'new' }
+    expect(await reason(processOver(store).orders.place(context({ actor: someone() }), order))).to.equal('UserNotFound')
+    expect((await productNow(store, productId)).free).to.equal(5)
+  })
+
+  it('tells what a refusal rests on', async () => {
+    const productId = await addProduct(5)
+    let highest = 0n
+    const told = context({ onPosition: (position) => (highest = position > highest ? position : highest) })
+    const order = { customerId: someone(), items: [{ productId, quantity: 6 }], price: 1, status: 'new' }
+    expect(await reason(processOver(store).orders.place(told, order))).to.equal('StockShort')
+    expect(highest).to.equal((await store.read(`product-${productId}`))[0]!.position)
   })
 
   describe('a condition', () => {
