@@ -11,7 +11,7 @@ import {
   lockCheckpoint,
 } from './checkpoint.js'
 import type { AnyProjection } from './projection.js'
-import { addIndexes, createTable, dropTable, openTable, type Table } from './tables.js'
+import { addIndexes, createTable, createView, dropTable, openTable, type Table } from './tables.js'
 
 /**
  * `building`: stands at positions of its own, and is on its way to the checkpoint. `fed`: stands at the checkpoint. `left`: stood at the
@@ -58,6 +58,7 @@ export const beginCheckpoint = async (
     if (at) continue
     const generation = await newGeneration(client, projection, 'fed')
     await addIndexes(client, projection, generation.generation)
+    await createView(client, projection, generation.generation)
     generations[projection.name] = { live: generation, beside: [] }
   }
   await createCheckpoint(client, { storeId, at, generations, changes: 0, epoch: 0 })

@@ -38,6 +38,7 @@ export const runProjections = async (options: RunnerOptions): Promise<void> => {
   const failed = new AbortController()
   const signal = AbortSignal.any([options.signal, failed.signal])
   const building = buildMissing({ ...options, signal })
+  let said: string | undefined
   try {
     await keepLease({
       database,
@@ -46,7 +47,9 @@ export const runProjections = async (options: RunnerOptions): Promise<void> => {
       ttl: leaseTtl,
       signal,
       onError: (error) => log.warn({ error: String(error) }, 'the lease of the projections could not be renewed or asked for'),
-      onAcquired: (lease) => hold(options, lease),
+      onAcquired: async (lease) => {
+        said = await hold(options, lease, said)
+      },
     })
   } finally {
     failed.abort()
@@ -85,9 +88,10 @@ const buildMissing = async (options: RunnerOptions): Promise<void> => {
   }
 }
 
-const hold = async (options: RunnerOptions, lease: Lease): Promise<void> => {
-  const { log, leaseTtl } = options
-  log.info({ epoch: lease.epoch }, 'projecting')
+/** Answers why this release has to stand by, if it has; `said` is what it answered the last time. */
+const hold = async (options: RunnerOptions, lease: Lease, said: string | undefined): Promise<string | undefined> => {
+  const { log } = options
+  if (said === undefined) log.info({ epoch: lease.epoch }, 'projecting')
   const pause = backoff(lease.signal)
   while (!lease.signal.aborted) {
     try {
@@ -96,15 +100,16 @@ const hold = async (options: RunnerOptions, lease: Lease): Promise<void> => {
       if (error instanceof WrongStore) throw error
       if (error instanceof Fenced) throw new LeaseLost(error.message, { cause: error })
       if (error instanceof Superseded) {
-        log.warn(`${error.message}: standing by`)
-        // Longer than another needs to see that the lease is free.
-        return sleep(leaseTtl, lease.signal)
+        // The lease is given up at once, and asked for again later: its rightful holder gets it in between.
+        if (said !== error.message) log.warn(`${error.message}: standing by`)
+        return error.message
       }
-      if (lease.signal.aborted) return
+      if (lease.signal.aborted) return undefined
       log.error({ error }, 'projecting broke off; going on from the checkpoint')
       await pause()
     }
   }
+  return undefined
 }
 
 /** One connection's work: from the checkpoint on, until something fails. Whatever was under way is done again from the checkpoint then. */
@@ -113,7 +118,8 @@ const session = async (options: RunnerOptions, { epoch, signal }: Lease, onProgr
   const client = await connect(database.pool, signal)
   try {
     // A holder that is stopped in the middle of a transaction must not keep the checkpoint's row from its successor.
-    await client.query(`set idle_in_transaction_session_timeout = ${Math.ceil(leaseTtl)}`)
+    // A slow statement is waited for as long as the lease can be kept.
+    await client.query(`set idle_in_transaction_session_timeout = ${Math.ceil(leaseTtl)}; set statement_timeout = 0`)
     await assertSameStore(options, client)
     const checkpoint = await transaction(client, () => takeOver(client, projections, epoch))
     if (checkpoint.at) onPosition?.(checkpoint.at.commit)

@@ -5,7 +5,7 @@ import { dropGeneration, fedOf, feed, leave, withFed } from './generations.js'
 import type { AnyProjection } from './projection.js'
 import { park, parkedStreams } from './quarantine.js'
 import { isDependedOn } from './sqlstate.js'
-import { openTable, tableName } from './tables.js'
+import { createView, openTable } from './tables.js'
 
 /** The new generation is too far behind the checkpoint to be brought to it while everybody waits, or `ahead` of it. */
 export class TooFar extends Error {
@@ -118,21 +118,18 @@ export const discard = async (client: Client, projection: AnyProjection, generat
 }
 
 /**
- * The view of the projection's name is for people and their tools; the shop itself reads the generation that the checkpoint names. To
- * be called outside of the swap: it has to wait for whoever reads the view. Answers whether it could be done.
+ * Has the view show this generation. To be called outside of the swap, for it waits for whoever reads the view. Answers whether it could
+ * be done.
  */
 export const renewView = async (client: Client, projection: AnyProjection, generation: number): Promise<boolean> => {
-  const view = `tillroll.${projection.name}`
-  const select = `as select * from ${tableName(projection, generation)}`
   try {
     await client.query(`set lock_timeout = '2s'`)
-    // One statement is one transaction: nobody finds the view missing.
-    await client.query(`drop view if exists ${view}; create view ${view} ${select}`)
+    await createView(client, projection, generation)
     return true
   } catch (error) {
     if (isDependedOn(error)) return false
     throw error
   } finally {
-    await client.query(`set lock_timeout = 0`)
+    await client.query('set lock_timeout = 0')
   }
 }

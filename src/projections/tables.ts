@@ -55,6 +55,13 @@ export const addIndexes = async (client: Client, projection: AnyProjection, gene
   }
 }
 
+/** The view of the projection's name is for people and their tools: the shop itself reads the generation that the checkpoint names. */
+export const createView = async (client: Client, projection: Pick<AnyProjection, 'name'>, generation: number): Promise<void> => {
+  const view = `tillroll.${projection.name}`
+  // Sent at once, both are one transaction: nobody finds the view missing.
+  await client.query(`drop view if exists ${view}; create view ${view} as select * from ${tableName(projection, generation)}`)
+}
+
 export const dropTable = async (client: Client, projection: Pick<AnyProjection, 'name'>, generation: number): Promise<void> => {
   await client.query(`drop table if exists ${tableName(projection, generation)}`)
 }

@@ -102,6 +102,25 @@ describe('projections, rebuilt', () => {
     expect(rows[0].gone).to.equal(null)
   })
 
+  it('are shown to people by a view of their name, also while somebody depends on it', async () => {
+    run()
+    memory.write(...history.steps(50))
+    await caughtUp(database, memory.store)
+    const shown = async () => {
+      const { rows } = await database.pool.query(`select pg_get_viewdef('tillroll.users'::regclass) as definition`)
+      return /users_\d/.exec(rows[0].definition)![0]
+    }
+    expect(await shown()).to.equal('users_1')
+    await build([named('users')])
+    expect(await shown()).to.equal('users_2')
+    await database.pool.query('create view names as select name from tillroll.users')
+    const warnings: string[] = []
+    const log = { info: () => undefined, warn: (text: string) => warnings.push(text) }
+    expect(await build([named('users')], { log })).to.have.nested.property('[0].live', true)
+    expect(warnings.join()).to.include('tillroll.users')
+    expect(await shown()).to.equal('users_2')
+  })
+
   it('go back to the generation before, at once', async () => {
     run()
     memory.write(...history.steps(200))
