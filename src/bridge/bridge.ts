@@ -1,17 +1,19 @@
 import type { Logger } from 'pino'
 import { backoff } from '../eventstore/backoff.js'
 import type { Feed } from '../eventstore/feed.js'
-import type { RecordedEvent, Store } from '../eventstore/store.js'
+import type { Position, RecordedEvent, Store } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { type BridgeStatus, createGauge } from './gauge.js'
+import { type Stretch, stretches, stretchOf } from './history.js'
 import { Unpublishable } from './message.js'
 import { BatchTooLarge, BridgeStopped, Fenced, type Progress, type Sink } from './sink.js'
 import { createWriter } from './writer.js'
 
 export type BridgeOptions = {
   readonly feed: Pick<Feed, 'follow' | 'head'>
-  readonly store: Pick<Store, 'eventAt'>
+  /** With its `url`, what was there before is read in bulk. */
+  readonly store: Pick<Store, 'eventAt' | 'url'>
   readonly storeId: string
   readonly sink: Sink
   readonly lease: { readonly database: Database; readonly name: string; readonly holder: string; readonly ttl: number }
@@ -32,7 +34,7 @@ export type Bridge = {
 
 /** Republishes the accepted events of orders, each once and in order, for as long as it holds its lease. */
 export const createBridge = (options: BridgeOptions): Bridge => {
-  const { feed, sink, lease, log } = options
+  const { feed, store, sink, lease, log } = options
   const gauge = createGauge(feed, sink)
   let batchBytes = sink.batchBytes
 
@@ -46,16 +48,20 @@ export const createBridge = (options: BridgeOptions): Bridge => {
       gauge.enter('running')
       log.info({ topic: sink.topic, position: progress ? `${progress.at.commit}` : 'the beginning' }, 'publishing')
       const writer = createWriter(session, { ...options, batchBytes, wrote: gauge.wrote, handled: gauge.handled })
-      await writer.following(signal, (ended) =>
-        feed.follow({
-          after: progress?.at,
-          signal: ended,
-          onBatch: async (events) => {
-            await writer.handle(events)
-            settled()
-          },
-        }),
-      )
+      const handle = async (stretch: Stretch): Promise<void> => {
+        await writer.handle(stretch)
+        settled()
+      }
+      await writer.following(signal, async (ended) => {
+        let after: Position | undefined = progress?.at
+        if (store.url !== undefined) {
+          for await (const stretch of stretches(store.url, after, ended)) {
+            await handle(stretch)
+            after = stretch.end
+          }
+        }
+        await feed.follow({ after, signal: ended, onBatch: (events) => handle(stretchOf(events)) })
+      })
     } finally {
       await session.close()
     }

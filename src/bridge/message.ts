@@ -28,7 +28,7 @@ export class Unpublishable extends Error {
  * requests that were not accepted. Throws `Unpublishable`.
  */
 export const messageOf = (event: RecordedEvent, storeId: string, { replayed = false } = {}): PublicRecord | undefined => {
-  if (!event.streamId.startsWith(`${order.category}-`) || !isAccepted({ type: event.type } as OrderEvent)) return undefined
+  if (!isPublished(event)) return undefined
   const stored = { type: event.type, data: upcast(event.type, event.data, event.metadata.schema) } as OrderEvent
   const { type, data } = published(stored, event)
   const { traceparent } = event.metadata
@@ -53,6 +53,10 @@ export const messageOf = (event: RecordedEvent, storeId: string, { replayed = fa
     position: event.position,
   }
 }
+
+/** Whether there is a public record of this event; its content isn't looked at. */
+export const isPublished = ({ streamId, type }: Pick<RecordedEvent, 'streamId' | 'type'>): boolean =>
+  streamId.startsWith(`${order.category}-`) && isAccepted({ type } as OrderEvent)
 
 type Published = { [Type in PublicType]: { readonly type: Type; readonly data: PublicData[Type] } }[PublicType]
 

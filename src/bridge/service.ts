@@ -35,7 +35,7 @@ export const leaseOf = (sink: Sink['kind'], topic: string): string => `bridge:${
 export type BridgeServiceOptions = {
   readonly database: Database
   readonly feed: Pick<Feed, 'follow' | 'head'>
-  readonly store: Pick<Store, 'eventAt'>
+  readonly store: Pick<Store, 'eventAt' | 'url'>
   readonly storeId: string
   readonly sinks: Sinks
   readonly holder: string

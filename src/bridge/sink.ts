@@ -1,8 +1,11 @@
 import type { Position } from '../eventstore/store.js'
 import type { PublicRecord } from './message.js'
 
+/** An event by its position and its id. */
+export type Place = Position & { readonly eventId: string }
+
 /** Up to which event, of which store, a topic was written. */
-export type Progress = { readonly storeId: string; readonly at: Position & { readonly eventId: string } }
+export type Progress = { readonly storeId: string; readonly at: Place }
 
 /** A topic that the bridge writes: the same promise, whatever keeps it. */
 export type Sink = {

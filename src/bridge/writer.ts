@@ -1,6 +1,7 @@
-import { type Position, positionOf, type RecordedEvent } from '../eventstore/store.js'
+import type { Position, RecordedEvent } from '../eventstore/store.js'
+import type { Stretch } from './history.js'
 import { messageOf, type PublicRecord } from './message.js'
-import { inRuns, type Progress, type Session } from './sink.js'
+import { inRuns, type Place, type Progress, type Session } from './sink.js'
 
 export type WriterOptions = {
   readonly storeId: string
@@ -25,23 +26,23 @@ export const createWriter = (session: Session, options: WriterOptions) => {
     wrote(records.length)
   }
 
-  const batch = async (events: readonly RecordedEvent[]): Promise<void> => {
-    const byPosition = new Map<bigint, RecordedEvent>()
+  const batch = async ({ events, end, anchor }: Stretch): Promise<void> => {
+    const places = new Map<bigint, Place>()
     const records: PublicRecord[] = []
     for (const event of events) {
       if (skips?.(event)) continue
       const record = messageOf(event, storeId, { replayed: replayedUpTo !== undefined && event.position <= replayedUpTo })
       if (!record) continue
       records.push(record)
-      byPosition.set(record.position, event)
+      places.set(record.position, { commit: event.position, prepare: event.preparePosition, eventId: event.id })
     }
-    const end = progressAt(storeId, events.at(-1)!)
     const runs = inRuns(records, batchBytes)
     for (const [i, run] of runs.entries()) {
-      await write(run, i === runs.length - 1 ? end : progressAt(storeId, byPosition.get(run.at(-1)!.position)!))
+      const last = i === runs.length - 1
+      await write(run, { storeId, at: last && anchor ? anchor : places.get(run.at(-1)!.position)! })
     }
-    if (runs.length === 0) unwritten = end
-    handled(end.at)
+    if (runs.length === 0 && anchor) unwritten = { storeId, at: anchor }
+    handled(end)
   }
 
   /** One after another: a session has one batch in flight. */
@@ -73,10 +74,5 @@ export const createWriter = (session: Session, options: WriterOptions) => {
     if (failure) throw failure.error
   }
 
-  return { handle: (events: readonly RecordedEvent[]) => alone(() => batch(events)), following }
+  return { handle: (stretch: Stretch) => alone(() => batch(stretch)), following }
 }
-
-const progressAt = (storeId: string, event: RecordedEvent): Progress => ({
-  storeId,
-  at: { ...positionOf(event)!, eventId: event.id },
-})

@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { BridgeStopped } from '../../src/bridge/sink.js'
 import { createFeed, type Feed } from '../../src/eventstore/feed.js'
-import { connectStore, type Store } from '../../src/eventstore/store.js'
+import { connectStore, noStream, type Store } from '../../src/eventstore/store.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
@@ -198,6 +199,28 @@ const contract = (name: string, topics: Topics) => {
       const older: Store = { ...store, eventAt: async () => undefined }
       const second = startBridge({ ...on, store: older })
       expect(`${await second.ended}`).to.match(/put back to an older state/)
+    })
+
+    it('knows its place by events that no erasure removes', async () => {
+      const on = await setup()
+      await live(store, newOrderId())
+      const at = new Date().toISOString()
+      const renamed = { id: randomUUID(), type: 'UserRenamed', data: { name: 'Ann', at }, metadata: {} }
+      await store.append(`user-${newOrderId()}`, [renamed], noStream)
+      const first = startBridge(on)
+      await first.caughtUp()
+      await first.stop()
+      const scavenged: Store = {
+        ...store,
+        eventAt: async (position) => {
+          const event = await store.eventAt(position)
+          return event?.streamId.startsWith('user-') ? undefined : event
+        },
+      }
+      const second = startBridge({ ...on, store: scavenged })
+      await second.caughtUp()
+      expect(second.bridge.status()).to.include({ state: 'running', records: 0 })
+      await second.stop()
     })
 
     it('stops at an accepted event that has no public record, instead of leaving it out', async () => {
