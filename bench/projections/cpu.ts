@@ -1,7 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Seconds of CPU that a process and all its descendants have used (Linux); 0 elsewhere. */
-export const cpuSeconds = (pid: number): number => {
+/** Seconds of CPU that a process and all its descendants have used (Linux); 0 elsewhere. A backend that has ended is counted with its parent. */
+export const cpuSeconds = (pid: number): number => familyOf(pid).reduce((sum, { ticks }) => sum + ticks, 0) / 100
+
+/** Bytes of memory that a process and all its descendants hold (Linux); 0 elsewhere. */
+export const residentBytes = (pid: number): number => familyOf(pid).reduce((sum, { pages }) => sum + pages, 0) * 4_096
+
+const familyOf = (pid: number) => {
   const processes = stats()
   const family = new Set([pid])
   for (let grown = true; grown; ) {
@@ -13,8 +18,7 @@ export const cpuSeconds = (pid: number): number => {
       }
     }
   }
-  // A backend that has ended is counted with its parent.
-  return processes.filter((each) => family.has(each.pid)).reduce((sum, { ticks }) => sum + ticks, 0) / 100
+  return processes.filter((each) => family.has(each.pid))
 }
 
 const stats = () =>
@@ -24,7 +28,7 @@ const stats = () =>
         .replace(/^.*\) /s, '')
         .split(' ')
         .map(Number)
-      return [{ pid, parent: fields[1]!, ticks: fields[11]! + fields[12]! + fields[13]! + fields[14]! }]
+      return [{ pid, parent: fields[1]!, ticks: fields[11]! + fields[12]! + fields[13]! + fields[14]!, pages: fields[21]! }]
     } catch (error) {
       if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
       throw error

@@ -12,7 +12,7 @@ import { copyRows } from '../../src/projections/copy.js'
 import { beginCheckpoint } from '../../src/projections/generations.js'
 import { rebuild } from '../../src/projections/rebuild.js'
 import { foldedOf, openTable, type StoredRow } from '../../src/projections/tables.js'
-import { cpuSeconds } from './cpu.js'
+import { cpuSeconds, residentBytes } from './cpu.js'
 import { measureLag } from './live.js'
 
 // node --import tsx bench/projections/index.ts <event store folder> [parts, each in a process of its own]
@@ -28,8 +28,9 @@ const database = connectDatabase(postgres.url, { statementTimeout: 0 })
 
 let peak = 0
 const memory = setInterval(() => {
-  peak = Math.max(peak, process.memoryUsage().rss)
-}, 100)
+  const [all, ofStore, ofPostgres] = [process.pid, eventstore.pid, postgres.pid].map(residentBytes) as [number, number, number]
+  peak = Math.max(peak, all - ofStore - ofPostgres)
+}, 200)
 
 const measured = async (name: string, work: () => Promise<number>): Promise<void> => {
   peak = 0

@@ -29,7 +29,7 @@ export type FillPartOptions = {
 }
 
 /** Bytes of rows that all parts together keep in memory, as far as they can be told. Half of it is written at once. */
-export const usualMemory = 96_000_000
+export const usualMemory = 48_000_000
 
 /** Milliseconds for which a transaction that writes rows may be idle: encoding them takes its time on a busy machine. */
 const idle = 60_000

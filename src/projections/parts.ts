@@ -89,7 +89,7 @@ const inProcess = async ({
 }: PartOptions): Promise<void> => {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const child = fork(fileURLToPath(new URL(`./rebuild-process.${ending}`, import.meta.url)), {
-    execArgv: [...process.execArgv, `--max-old-space-size=${heapOf(parts)}`],
+    execArgv: [...process.execArgv, `--max-old-space-size=${heapOf(parts)}`, '--max-semi-space-size=8'],
   })
   const work: PartWork = {
     storeUrl: store.url!,
@@ -126,7 +126,7 @@ const inProcess = async ({
 }
 
 /** MB of each process's heap: all together stay far below what a small machine has. */
-const heapOf = (parts: number): number => Math.max(80, Math.floor(240 / parts))
+const heapOf = (parts: number): number => Math.max(96, Math.floor(200 / parts))
 
 const errorOf = ({ name, message, code }: PartFailure): Error =>
   name === 'StoreUnavailable' ? new StoreUnavailable(message) : Object.assign(new Error(message), { name, code })
