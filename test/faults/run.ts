@@ -6,7 +6,17 @@ import { fileURLToPath } from 'node:url'
  * The long tests, one after the other. Each is a script that takes SECONDS (its time budget), SEED and ROUNDS by environment and ends with
  * a line `N passed, N failed`. `npm run test:faults -- <word>` runs those whose path holds the word; FAULTS_SCALE scales the budgets.
  */
-const parts: readonly { readonly script: string; readonly seconds: number; readonly needs?: string }[] = [
+const parts: readonly { readonly script: string; readonly seconds: number }[] = [
+  { script: 'eventstore/kill.ts', seconds: 240 },
+  { script: 'eventstore/power.ts', seconds: 180 },
+  { script: 'projections/faults.ts', seconds: 240 },
+  { script: 'bridge/kill.ts', seconds: 180 },
+  { script: 'bridge/zombie.ts', seconds: 60 },
+  { script: 'bridge/fence.ts', seconds: 40 },
+  { script: 'bridge/cut.ts', seconds: 40 },
+  { script: 'bridge/store.ts', seconds: 40 },
+  { script: 'bridge/broker-kill.ts', seconds: 60 },
+  { script: 'bridge/other-consumer.ts', seconds: 40 },
   { script: 'chaos/shop.ts', seconds: 300 },
 ]
 

@@ -27,7 +27,8 @@ const cli = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url))
 /** Runs the command line, without waiting for anything. */
 export const spawnCli = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
   spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
-    env: { ...process.env, BCRYPT_COST: '4', ...env },
+    // On embedded parts, whatever the suite itself was given.
+    env: { ...process.env, EVENTSTORE_URL: '', DATABASE_URL: '', KAFKA_BROKERS: '', BCRYPT_COST: '4', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 
