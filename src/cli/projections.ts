@@ -1,4 +1,4 @@
-import { availableParallelism, hostname } from 'node:os'
+import { hostname } from 'node:os'
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { sleep } from '../eventstore/backoff.js'
 import { createFeed } from '../eventstore/feed.js'
@@ -34,12 +34,7 @@ export const projectionsCommand = (withInstance: WithInstance): Command => {
     .description('build new tables beside the live ones, compare them, and make them live')
     .addArgument(new Argument('[name]').choices(names))
     .option('--all', 'every projection, in one reading')
-    .option(
-      '--parallel <parts>',
-      'in so many parts, each in a process of its own',
-      wholeNumber,
-      Math.min(4, availableParallelism()),
-    )
+    .option('--parallel <parts>', 'in so many parts, each in a process of its own', wholeNumber, 1)
     .option('--verify-only', 'build and compare, and leave the live ones live; exits 1 where rows differ')
     .option('--json', 'for a program to read')
     .action((name: string | undefined, flags: RebuildFlags) =>

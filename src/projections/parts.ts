@@ -126,7 +126,7 @@ const inProcess = async ({
 }
 
 /** MB of each process's heap: all together stay far below what a small machine has. */
-const heapOf = (parts: number): number => Math.max(96, Math.floor(200 / parts))
+const heapOf = (parts: number): number => Math.max(96, Math.floor(160 / parts))
 
 const errorOf = ({ name, message, code }: PartFailure): Error =>
   name === 'StoreUnavailable' ? new StoreUnavailable(message) : Object.assign(new Error(message), { name, code })
