@@ -89,6 +89,11 @@ const suite = (name: string, topics: Topics) => {
       expect(differences(await expectedOf(store), await topics.readAll(database, to))).to.deep.equal([])
     })
 
+    it('is up to date when it is asked for again and nothing happened', async () => {
+      const to = topics.newName()
+      for (let i = 0; i < 5; i++) expect(await replayed(to, { live: i === 4 })).to.include({ records: i === 0 ? 25 : 0 })
+    })
+
     it('goes on where it was interrupted', async () => {
       const to = topics.newName()
       const interrupted = new AbortController()
