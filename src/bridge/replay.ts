@@ -72,7 +72,9 @@ export const replay = async (options: ReplayOptions): Promise<Replayed> => {
     clearInterval(look)
     await feed.close()
   }
-  const { records } = bridge.status()
+  const { records, lastError } = bridge.status()
+  const report = { holder: options.holder, records, lastError: lastError ?? null, head: `${target.commit}`, lagMs: null }
+  if (done) await generations.report(to, { ...report, state: 'standby', position: `${target.commit}` })
   if (!done) return { topic: to, records, liveFrom: target.commit, state: 'interrupted' }
   const state = live ? 'live' : 'complete'
   await generations.move(to, ['replaying'], state, target.commit)
