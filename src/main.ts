@@ -149,13 +149,17 @@ const project = ({ config, freshness, registry, ...running }: Running): Promise<
   return runProjections({ ...running, projections, holder, leaseTtl: config.leaseTtl, ...observers })
 }
 
+/** More than a crash of a busy shop leaves behind: what is not looked at is not watched. */
+const recoveredAtOnce = 10_000
+
 const recover = async ({ config, database, log, queries, commands, signal }: Running): Promise<void> => {
   const recovery = createOrderRecovery({
     ...commands,
     unsettledOrders: async () =>
-      (await queries.unsettledOrders(100)).value.map(({ orderId, revision }) => ({ id: orderId, revision })),
+      (await queries.unsettledOrders(recoveredAtOnce)).value.map(({ orderId, revision }) => ({ id: orderId, mark: revision })),
+    // A cart may be filled on while its checkout stands still.
     outstandingCheckouts: async () =>
-      (await queries.outstandingCheckouts(100)).value.map(({ userId, revision }) => ({ id: userId, revision })),
+      (await queries.outstandingCheckouts(recoveredAtOnce)).value.map(({ userId, orderId }) => ({ id: userId, mark: orderId })),
     delay: config.recoveryDelay,
     deadline: config.commandDeadline,
     // Until the read models are there, it is nothing to worry about that they can't be read.

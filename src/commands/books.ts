@@ -1,9 +1,6 @@
 import type { DomainEvent, Json } from '../domain/decider.js'
 import type { RecordedEvent } from '../eventstore/store.js'
-import { type AnyDecider, type Loaded, nothing, type RememberedKey } from './loaded.js'
-
-/** What an event that closes the books holds: part k of n (from 1), and the piece of JSON text that it carries. */
-type CarriedPart = { readonly part: number; readonly parts: number; readonly carried: string; readonly at: string }
+import { type AnyDecider, type CarriedPart, type Loaded, nothing, type RememberedKey } from './loaded.js'
 
 type Carried = { readonly state: Json; readonly keys: readonly (readonly [string, RememberedKey])[] }
 

@@ -44,11 +44,9 @@ export const createCartCommands = ({ streams, handle, orders, clock }: Dependenc
     )
 
   const addItem: CartCommands['addItem'] = async (context, input) => {
-    const known = streams.cached(product, input.productId)
-    const listed = (loaded: typeof known) => loaded?.state.added && !loaded.state.retired
-    if (!listed(known) && !listed(await streams.load(product, input.productId, context))) {
-      throw new Rejected('ProductNotFound', { productId: input.productId })
-    }
+    // Nothing checks the product when the cart is appended to, so a cached state is not enough.
+    const { state } = await streams.load(product, input.productId, context)
+    if (!state.added || state.retired) throw new Rejected('ProductNotFound', { productId: input.productId })
     return ask(context, { type: 'AddItem', ...input })
   }
 
@@ -57,11 +55,11 @@ export const createCartCommands = ({ streams, handle, orders, clock }: Dependenc
       const before = await streams.load(cart, customerId, context)
       const repeated = repeatOf(before, context)
       if (repeated !== undefined) return answerOf(context, customerId, repeated)
-      assertRevision(before, context)
       if (before.state.checkout) {
         await backOff(attempt, context)
         continue
       }
+      assertRevision(before, context)
       const input = { customerId, items: itemsOf(before.state), status, ...(price !== undefined && { price }) }
       const answer = await checkOutAs(context, await freshOrderId(context), before, input)
       if (answer) return answer

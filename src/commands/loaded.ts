@@ -25,6 +25,9 @@ export type Loaded<State> = {
 
 export type RememberedKey = { readonly revision: number; readonly requestHash: string; readonly at: string }
 
+/** What an event that closes the books holds: part k of n (from 1), and the piece of JSON text that it carries. */
+export type CarriedPart = { readonly part: number; readonly parts: number; readonly carried: string; readonly at: string }
+
 const dayInMilliseconds = 86_400_000
 const keysKept = 1_000
 
@@ -57,8 +60,15 @@ export const fold = <State, Event extends DomainEvent>(
     at: event.data.at,
     keys: accepts ? withKey(loaded.keys, key, recorded.revision, event.data.at) : loaded.keys,
     opened: decider.asks?.(event) ? key : loaded.opened,
-    booksClosed: loaded.booksClosed,
+    booksClosed: closesBooks(decider, event) ? recorded.revision : loaded.booksClosed,
   }
+}
+
+/** Whoever wrote them: what they carry need not be carried again by everybody. */
+const closesBooks = <State, Event extends DomainEvent>(decider: AnyDecider<State, Event>, { type, data }: Event): boolean => {
+  if (type !== decider.books?.type) return false
+  const { part, parts } = data as unknown as CarriedPart
+  return part === parts
 }
 
 /** Remembers it, and forgets what is older than a day and beyond the last thousand. */

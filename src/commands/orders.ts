@@ -1,7 +1,7 @@
 import { Rejected } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
-import { mergeItems, type Order, type OrderItem, order, raisedItems, type Terms } from '../domain/order.js'
+import { mergeItems, type Order, type OrderItem, order, raisedItems, sumOf, type Terms } from '../domain/order.js'
 import { isActive, user } from '../domain/user.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
 import { assertInTime, backOff, type CommandContext, type Done, Unfinished } from './context.js'
@@ -53,12 +53,15 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
     productIds: readonly ProductId[],
     decide: (looked: Looked) => Result,
     context: CommandContext,
+    fresh = false,
   ): Promise<{ looked: Looked; decided: Result }> => {
-    const known = await stock.look(productIds, false, context)
-    try {
-      return { looked: known, decided: decide(known) }
-    } catch (error) {
-      if (!(error instanceof Rejected)) throw error
+    if (!fresh) {
+      const known = await stock.look(productIds, false, context)
+      try {
+        return { looked: known, decided: decide(known) }
+      } catch (error) {
+        if (!(error instanceof Rejected)) throw error
+      }
     }
     const looked = await stock.look(productIds, true, context)
     return { looked, decided: decide(looked) }
@@ -83,6 +86,8 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
         return events
       },
       context,
+      // Who names no price takes today's, and must not be told that it is not the sum.
+      input.price === undefined,
     )
     await beforeRequest?.()
     const requested = await streams.append(order, orderId, before, decided, context, context.key)
@@ -107,9 +112,19 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
       if (!(error instanceof Rejected)) throw error
       const refused = await outcome(context, orderId, requested, { type: 'GiveUp', reason: error.reason })
       await stock.settle(orderId, refused, context, true)
-      throw error
+      throw error.reason === 'PriceDiffers' ? await priceDiffers(raised, context) : error
     }
     return outcome(context, orderId, requested, { type: 'Accept' })
+  }
+
+  const priceDiffers = async (items: readonly OrderItem[], context: CommandContext): Promise<Rejected> => {
+    const looked = await stock.look(
+      items.map(({ productId }) => productId),
+      true,
+      context,
+    )
+    const sum = sumOf(items.map((item) => priced(item, looked)))
+    return new Rejected('PriceDiffers', sum === undefined ? {} : { sum })
   }
 
   const outcome = async (
@@ -144,7 +159,9 @@ export const createOrderCommands = (streams: Streams, stock: Stock, clock: Clock
   const settled = async (context: CommandContext, orderId: OrderId, accepted: Loaded<Order>): Promise<Loaded<Order>> => {
     if (accepted.state.settled) return accepted
     try {
-      return { ...(await stock.settle(orderId, accepted, context)), state: accepted.state }
+      const { revision, position } = await stock.settle(orderId, accepted, context)
+      // Directly behind the outcome stands its settlement; what came after that, another may have changed.
+      return { ...accepted, revision: Math.min(revision, accepted.revision + 1), position }
     } catch (error) {
       // The outcome is durable, and recovery takes the steps that are left: what was asked has come to be.
       if (error instanceof Unfinished) return accepted

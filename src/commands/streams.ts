@@ -11,7 +11,7 @@ import {
 } from '../eventstore/store.js'
 import { schemaVersion } from '../eventstore/upcast.js'
 import { booksOf, carriedBy } from './books.js'
-import { backOff, type CommandContext, type CommandKey, Unfinished } from './context.js'
+import { assertInTime, backOff, type CommandContext, type CommandKey, Unfinished } from './context.js'
 import { type AnyDecider, fold, type Loaded, nothing } from './loaded.js'
 
 /** Streams as commands see them: folded, cached, appended to in turn. */
@@ -87,11 +87,16 @@ export const createStreams = (store: Store, cacheSize: number): Streams => {
     const name = nameOf(decider, id)
     const known = cached(decider, id)
     if (!known) return remember(name, await loadWhole(decider, name, undefined, context))
-    const news = await read(name, { from: known.revision + 1 }, context)
-    return remember(
-      name,
-      news.reduce((loaded, event) => fold(decider, loaded, event), known),
-    )
+    for (let loaded = known; ; ) {
+      const page = await read(name, { from: loaded.revision + 1, maxCount: pageSize }, context)
+      loaded = remember(
+        name,
+        page.reduce((state, event) => fold(decider, state, event), loaded),
+      )
+      if (page.length < pageSize) return loaded
+      // So far behind, the way back from the end is shorter where the books were closed since.
+      if (decider.books) return remember(name, await loadWhole(decider, name, undefined, context))
+    }
   }
 
   /** Backwards to where the books were last closed; from the start where the category has none. */
@@ -132,6 +137,8 @@ export const createStreams = (store: Store, cacheSize: number): Streams => {
   }
 
   const appendSurely = async (name: string, messages: readonly NewEvent[], at: number, context: CommandContext) => {
+    // What is begun too late would only be work for recovery.
+    assertInTime(context)
     for (let attempt = 0; ; attempt++) {
       try {
         return await store.append(name, messages, at, remaining(context))

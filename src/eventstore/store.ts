@@ -4,6 +4,7 @@ import {
   EventStoreDBClient,
   excludeSystemEvents,
   jsonEvent,
+  type StreamingRead,
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
@@ -120,7 +121,7 @@ export const connectStore = (url: string): Store => {
       for await (const { event } of stream) if (event) events.push(recorded(event as ClientEvent))
     }
     try {
-      await within(all(), options.timeout ?? defaultTimeout, () => stream.destroy())
+      await within(all(), options.timeout ?? defaultTimeout, () => giveUp(stream))
       return events
     } catch (error) {
       if (error instanceof StreamNotFoundError) return []
@@ -194,7 +195,7 @@ export const connectStore = (url: string): Store => {
       for await (const { event } of stream) if (event) events.push(event as ClientEvent)
     }
     try {
-      await within(all(), timeout, () => stream.destroy())
+      await within(all(), timeout, () => giveUp(stream))
       return events
     } catch (error) {
       throw unavailable(error)
@@ -248,6 +249,13 @@ const recorded = (event: ClientEvent): RecordedEvent => ({
   preparePosition: event.position!.prepare,
   created: event.created,
 })
+
+/** Ends the call itself too: an abandoned one would hold the connection open, and whoever waits for that to close. */
+const giveUp = (stream: StreamingRead<unknown>): void => {
+  stream.destroy()
+  // A call that could not even be made has nothing to be ended.
+  stream.cancel().catch(() => undefined)
+}
 
 /** The client puts no deadline on reads and batch appends: without one of our own, a store that is silent would hold us for ever. */
 const within = <T>(work: Promise<T>, milliseconds: number, giveUp?: () => void): Promise<T> =>

@@ -32,12 +32,13 @@ export const createCarts = (read: Read) => ({
     }
   },
 
-  /** Carts whose checkout is under way, or was cut off. */
+  /** The longest untouched first: carts whose checkout is under way, or was cut off. */
   outstandingCheckouts: async (limit: number): Promise<Answer<readonly OutstandingCheckout[]>> => {
     const { rows, position } = await read<RowOf<CartRow>>([carts], (query, tables) =>
       query
         .leftJoin(`${tables.carts} as t`, (on) => on.on(query.client.raw('t.checkout_order_id is not null')))
         .select('t.stream_id', 't.checkout_order_id', 't.revision')
+        .orderBy('t.position')
         .limit(limit),
     )
     const value = rows

@@ -47,12 +47,13 @@ export const createOrders = (read: Read) => ({
     return { value: rows.filter((row) => row.stream_id !== null).map((row) => orderView(row.stream_id, row)!), position }
   },
 
-  /** Orders for which something remains to be done in the products' streams, accepted or not. */
+  /** The longest untouched first: orders for which something remains to be done in the products' streams, accepted or not. */
   unsettledOrders: async (limit: number): Promise<Answer<readonly UnsettledOrder[]>> => {
     const { rows, position } = await read<RowOf<OrderRow>>([orders], (query, tables) =>
       query
         .leftJoin(`${tables.orders} as t`, (on) => on.on(query.client.raw('not t.settled')))
         .select('t.stream_id', 't.revision')
+        .orderBy('t.position')
         .limit(limit),
     )
     const value = rows

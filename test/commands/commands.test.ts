@@ -441,6 +441,54 @@ describe('commands', () => {
     })
   })
 
+  it('catches up with a stream that others wrote much to, from where its books were closed', async () => {
+    const productId = await addProduct(1)
+    const [behind, busy] = [processOver(store), processOver(store)]
+    await behind.products.update(context(), { productId, stock: 2 })
+    for (let i = 0; i < 620; i++) await busy.products.update(context(), { productId, stock: 3 + i })
+    const changed = await behind.products.update(context(), { productId, name: 'Green tea' })
+    expect(changed.value).to.include({ name: 'Green tea', stock: 622 })
+  })
+
+  it('asks for the price of today where a checkout names none', async () => {
+    const [one, other] = [processOver(store), processOver(store)]
+    const [customerId, productId] = [someone(), await addProduct(5, 100)]
+    await one.cart.addItem(context(), { cartId: customerId, productId, amount: 1 })
+    await other.products.update(context(), { productId, price: 120 })
+    expect((await one.cart.checkout(context(), { customerId })).value.price).to.equal(120)
+  })
+
+  it('says the sum where a price changes between the look and the reservation', async () => {
+    const productId = await addProduct(5, 100)
+    let changed = false
+    const racing = withHook(store, async () => {
+      if (changed) return
+      changed = true
+      await processOver(store).products.update(context(), { productId, price: 120 })
+    })
+    const order = { customerId: someone(), items: [{ productId, quantity: 2 }], price: 200, status: 'new' }
+    const error = (await failure(processOver(racing).orders.place(context(), order))) as Rejected
+    expect([error.reason, error.detail]).to.deep.equal(['PriceDiffers', { sum: 240 }])
+    expect((await productNow(store, productId)).held.size).to.equal(0)
+  })
+
+  it('begins nothing after its deadline', async () => {
+    const productId = await addProduct(5)
+    const before = (await store.last())!.position
+    const late = context({ within: -1 })
+    const order = { customerId: someone(), items: [{ productId, quantity: 1 }], price: 1, status: 'new' }
+    expect(await failure(processOver(store).orders.place(late, order))).to.be.instanceOf(Unfinished)
+    expect((await store.last())!.position).to.equal(before)
+  })
+
+  it('puts no retired product into a cart, whatever a cache says', async () => {
+    const [one, other] = [processOver(store), processOver(store)]
+    const productId = await addProduct(5)
+    await one.cart.addItem(context(), { cartId: someone(), productId, amount: 1 })
+    await other.products.retire(context(), { productId })
+    expect(await reason(one.cart.addItem(context(), { cartId: someone(), productId, amount: 1 }))).to.equal('ProductNotFound')
+  })
+
   it('stamps an event not before the one that precedes it', async () => {
     const productId = await addProduct(1)
     const behind = processOver(store, { clock: () => Date.now() - 3_600_000 })
