@@ -89,7 +89,7 @@ export const playEmails = async (world: World): Promise<void> => {
   const chance = pick([0, 0, 0.005, 0.02])
   const ended = await world.run(() => world.wrongs.length > 0 || !world.isBusy(), 4_000, { chance, processes })
   if (!ended && !processes.some(world.isDead)) world.wrong('commands were not answered in 4,000 steps')
-  world.killAll()
+  await world.killAll()
   if (world.wrongs.length > 0) return
   await checkEnd(world, town)
   const wrong = emailsWrong(log)

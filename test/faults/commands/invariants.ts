@@ -22,18 +22,25 @@ export const stockWrong = (log: Log, products: readonly ProductId[]): string | u
   return undefined
 }
 
+/** The orders that were accepted under each key: their own, or by way of `checkoutKeys` that of the checkout behind them. */
+export const placedUnder = (log: Log, checkoutKeys: ReadonlyMap<string, string>): ReadonlyMap<string, readonly OrderId[]> => {
+  const byKey = new Map<string, OrderId[]>()
+  for (const { type, data, metadata } of log.events) {
+    if (type !== 'OrderPlaced') continue
+    const key = metadata.commandId ?? checkoutKeys.get(metadata.$correlationId!)
+    if (key !== undefined) byKey.set(key, [...(byKey.get(key) ?? []), (data as { orderId: OrderId }).orderId])
+  }
+  return byKey
+}
+
 /** One order is accepted once, and one key accepts one order. */
-export const acceptedTwice = (log: Log): string | undefined => {
-  const byKey = new Map<string, string>()
+export const acceptedTwice = (log: Log, checkoutKeys: ReadonlyMap<string, string>): string | undefined => {
   for (const orderId of log.idsOf(order)) {
     const placed = log.historyOf(order, orderId).filter(({ event }) => event.type === 'OrderPlaced')
     if (placed.length > 1) return `${orderId} was accepted twice`
-    const key = placed[0]?.metadata.commandId
-    if (key === undefined) continue
-    if (byKey.has(key)) return `one key, two orders: ${orderId} and ${byKey.get(key)}`
-    byKey.set(key, orderId)
   }
-  return undefined
+  const several = [...placedUnder(log, checkoutKeys)].find(([, orders]) => orders.length > 1)
+  return several && `one key, two orders: ${several}`
 }
 
 /** An e-mail is one user's, and the newest claim on it names that user: otherwise the user could not log in. */

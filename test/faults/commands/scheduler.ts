@@ -19,7 +19,7 @@ export type Scheduler = {
   /** Runs until `done`; `false` where that took more steps than the limit. `crash`: the probability, a step, that one of them dies. */
   readonly run: (done: () => boolean, limit: number, crash?: { chance: number; processes: readonly string[] }) => Promise<boolean>
   /** Everything that runs is dead, and what was still on its way to the store has come. */
-  readonly killAll: () => void
+  readonly killAll: () => Promise<void>
 }
 
 export const createScheduler = (random: Random, log: Log, trace: string[]): Scheduler => {
@@ -28,6 +28,7 @@ export const createScheduler = (random: Random, log: Log, trace: string[]): Sche
   let calls: Call[] = []
   let sleepers: { readonly wake: number; readonly go: () => void }[] = []
   const late: (() => void)[] = []
+  const processes = new Set<string>()
   const dead = new Set<string>()
 
   /** Asks the store on behalf of somebody who will not hear the answer. */
@@ -71,9 +72,9 @@ export const createScheduler = (random: Random, log: Log, trace: string[]): Sche
       calls.push({ process, wake: random.chance(faults.sleep) ? steps + random.below(150) : 0, answer })
     })
 
-  const crashed = (chance: number, processes: readonly string[]): boolean => {
+  const crashed = (chance: number, mortal: readonly string[]): boolean => {
     if (!random.chance(chance)) return false
-    const process = processes[random.below(processes.length)]!
+    const process = mortal[random.below(mortal.length)]!
     trace.push(`-- ${process} dies`)
     dead.add(process)
     return true
@@ -127,24 +128,29 @@ export const createScheduler = (random: Random, log: Log, trace: string[]): Sche
     return false
   }
 
-  const killAll = () => {
-    for (const { process } of calls) dead.add(process)
+  const killAll = async () => {
+    for (const process of processes) dead.add(process)
+    // Some may be on their way from an answer to their next call.
+    await new Promise((resolve) => setImmediate(resolve))
     calls = []
     sleepers = []
     dropTimers()
     while (landed(1)) trace.push('-- that was late')
   }
 
-  const storeOf = (process: string): Store => ({
-    read: (name, options) => call(process, `reads ${name}`, () => log.read(name, options), false),
-    append: (name, events, at) =>
-      call(process, `appends ${events.map(spelled).join(', ')} to ${name} at ${at}`, () => log.append(name, events, at), true),
-    readAll: unasked,
-    last: unasked,
-    eventAt: unasked,
-    subscribe: unasked,
-    close: async () => undefined,
-  })
+  const storeOf: Scheduler['storeOf'] = (process) => {
+    processes.add(process)
+    return {
+      read: (name, options) => call(process, `reads ${name}`, () => log.read(name, options), false),
+      append: (name, events, at) =>
+        call(process, `appends ${events.map(spelled).join(', ')} to ${name} at ${at}`, () => log.append(name, events, at), true),
+      readAll: unasked,
+      last: unasked,
+      eventAt: unasked,
+      subscribe: unasked,
+      close: async () => undefined,
+    }
+  }
 
   return {
     storeOf,
