@@ -219,7 +219,7 @@ export const connectStore = (url: string): Store => {
     return event && event.position!.commit === position.commit ? recorded(event) : undefined
   }
 
-  return { url, read, append, readAll, last, eventAt, subscribe, close: () => client.dispose() }
+  return { url, read, append, readAll, last, eventAt, subscribe, close: () => dispose(client) }
 }
 
 /** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */
@@ -250,11 +250,22 @@ const recorded = (event: ClientEvent): RecordedEvent => ({
   created: event.created,
 })
 
-/** Ends the call itself too: an abandoned one would hold the connection open, and whoever waits for that to close. */
+/** Ends the call, and leaves its reader reading: a call that nobody reads to its end would never count as finished. */
 const giveUp = (stream: StreamingRead<unknown>): void => {
-  stream.destroy()
   // A call that could not even be made has nothing to be ended.
   stream.cancel().catch(() => undefined)
+}
+
+const goodbyeTime = 1_000
+
+/** The client waits for each of its calls to finish, and one that was cancelled while it was being made may never do so. */
+const dispose = async (client: EventStoreDBClient): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, goodbyeTime)
+  })
+  await Promise.race([client.dispose(), patience])
+  clearTimeout(timer)
 }
 
 /** The client puts no deadline on reads and batch appends: without one of our own, a store that is silent would hold us for ever. */

@@ -31,6 +31,10 @@ export const connectDatabase = (url: string, options: DatabaseOptions = {}): Dat
   const pool = new pg.Pool({ ...connectionOf(url, options), max: connections })
   // Without a listener the loss of an idle connection ends the process.
   pool.on('error', (error) => onWarning(error.message))
+  // Nor may the loss of one in use: the query under way fails, and that is told where it was asked.
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+  })
   const knex = knexOf(url, { ...options, onWarning })
   const close = async () => {
     closing = true

@@ -17,6 +17,7 @@ const parts: readonly { readonly script: string; readonly seconds: number }[] = 
   { script: 'bridge/store.ts', seconds: 40 },
   { script: 'bridge/broker-kill.ts', seconds: 60 },
   { script: 'bridge/other-consumer.ts', seconds: 40 },
+  { script: 'commands/schedules.ts', seconds: 60 },
   { script: 'chaos/shop.ts', seconds: 300 },
 ]
 
