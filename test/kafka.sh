@@ -16,7 +16,7 @@
 set -euo pipefail
 
 version=4.1.1
-jars=${XDG_CACHE_HOME:-$HOME/.cache}/tillroll-kafka/$version
+jars=${XDG_CACHE_HOME:-$HOME/.cache}/tillroll-kafka/$version-tools
 home=${TMPDIR:-/tmp}/tillroll-kafka
 port=19092
 signal=TERM
