@@ -8,7 +8,7 @@ import type { Id, OrderId, ProductId, UserId } from '../../src/domain/ids.js'
 import { order as orderDecider } from '../../src/domain/order.js'
 import { product as productDecider } from '../../src/domain/product.js'
 import { user as userDecider } from '../../src/domain/user.js'
-import { type NewEvent, type RecordedEvent, type Store, WrongRevision } from '../../src/eventstore/store.js'
+import type { NewEvent, RecordedEvent, Store } from '../../src/eventstore/store.js'
 
 export const emailKey = 'an e-mail key for tests, long enough'
 
@@ -67,5 +67,3 @@ export const countAppends = (store: Store): { store: Store; appends: string[] } 
   })
   return { store: hooked, appends }
 }
-
-export const conflict = (): WrongRevision => new WrongRevision('a conflict that the test made')
