@@ -14,6 +14,7 @@ const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 const ends = performance.now() + seconds * 1_000
 const stock = 300
 const clientCount = 6
+const pageSize = 50
 
 const seeded = (from: number) => {
   let state = from >>> 0
@@ -171,6 +172,16 @@ const grantStaff = (email: string): Promise<void> =>
 
 type Order = { _id: string; items: { product_id: string; quantity: number }[]; status: string }
 
+/** All of them, page by page: a long run places more than one page holds. */
+const ordersOf = async ({ token }: Client): Promise<Order[]> => {
+  const orders: Order[] = []
+  for (let after = ''; ; after = `&after=${orders.at(-1)!._id}`) {
+    const page = (await send('GET', `/orders?limit=${pageSize}${after}`, { token })).body.data!.data as Order[]
+    orders.push(...page)
+    if (page.length < pageSize) return orders
+  }
+}
+
 /** Everything that the client was told is there, and nothing else. */
 const checkClient = async (client: Client): Promise<void> => {
   const { token } = client
@@ -185,7 +196,7 @@ const checkClient = async (client: Client): Promise<void> => {
     JSON.stringify([...cart].sort()) === JSON.stringify([...client.cart].sort()),
     `${client.name}: the cart is ${JSON.stringify([...cart])}, not ${JSON.stringify([...client.cart])}`,
   )
-  const orders = (await send('GET', '/orders?limit=1000', { token })).body.data!.data as Order[]
+  const orders = await ordersOf(client)
   check(orders.length === client.orders.size, `${client.name}: ${orders.length} orders, ${client.orders.size} acknowledged`)
   for (const [id, { product, quantity, cancelled }] of client.orders) {
     const found = orders.find(({ _id }) => _id === id)
