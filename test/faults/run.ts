@@ -7,18 +7,18 @@ import { fileURLToPath } from 'node:url'
  * a line `N passed, N failed`. `npm run test:faults -- <word>` runs those whose path holds the word; FAULTS_SCALE scales the budgets.
  */
 const parts: readonly { readonly script: string; readonly seconds: number }[] = [
-  { script: 'eventstore/kill.ts', seconds: 240 },
-  { script: 'eventstore/power.ts', seconds: 180 },
-  { script: 'projections/faults.ts', seconds: 240 },
-  { script: 'bridge/kill.ts', seconds: 180 },
-  { script: 'bridge/zombie.ts', seconds: 60 },
-  { script: 'bridge/fence.ts', seconds: 40 },
-  { script: 'bridge/cut.ts', seconds: 40 },
-  { script: 'bridge/store.ts', seconds: 40 },
-  { script: 'bridge/broker-kill.ts', seconds: 60 },
-  { script: 'bridge/other-consumer.ts', seconds: 40 },
-  { script: 'commands/schedules.ts', seconds: 60 },
-  { script: 'chaos/shop.ts', seconds: 300 },
+  { script: 'eventstore/kill.ts', seconds: 360 },
+  { script: 'eventstore/power.ts', seconds: 240 },
+  { script: 'projections/faults.ts', seconds: 360 },
+  { script: 'bridge/kill.ts', seconds: 220 },
+  { script: 'bridge/zombie.ts', seconds: 70 },
+  { script: 'bridge/fence.ts', seconds: 50 },
+  { script: 'bridge/cut.ts', seconds: 50 },
+  { script: 'bridge/store.ts', seconds: 50 },
+  { script: 'bridge/broker-kill.ts', seconds: 70 },
+  { script: 'bridge/other-consumer.ts', seconds: 30 },
+  { script: 'commands/schedules.ts', seconds: 120 },
+  { script: 'chaos/shop.ts', seconds: 480 },
 ]
 
 const scale = Number(process.env.FAULTS_SCALE ?? 1)

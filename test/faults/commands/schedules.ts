@@ -19,7 +19,7 @@ const play = async (seed: number, schedule: (world: World) => Promise<void>): Pr
   return world.wrongs
 }
 
-await runRounds({ name: 'schedules', rounds: 1_000_000, seconds: 60 }, async (seed) => {
+await runRounds('schedules', async (seed) => {
   rounds++
   return [...(await play(seed, playShop)), ...(await play(seed, playEmails))]
 })

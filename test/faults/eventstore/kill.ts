@@ -98,6 +98,6 @@ const startOver = async (): Promise<string[]> => {
   return []
 }
 
-await runRounds({ name: 'kills', rounds: 50, seconds: 120 }, round)
+await runRounds('kills', round)
 await process_.stop()
 await rm(folder, { recursive: true, force: true })

@@ -77,7 +77,7 @@ const round = async (seed: number, indexFolder: string): Promise<string[]> => {
 }
 
 const indexFolder = await mkdtemp(join(tmpdir(), 'tillroll-power-'))
-await runRounds({ name: 'seeds', rounds: 2_500, seconds: 120 }, (seed) =>
+await runRounds('seeds of four power cuts', (seed) =>
   round(seed, join(indexFolder, `${seed}`)).finally(() => rm(join(indexFolder, `${seed}`), { recursive: true, force: true })),
 )
 await rm(indexFolder, { recursive: true, force: true })

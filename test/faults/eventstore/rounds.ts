@@ -1,13 +1,10 @@
-/** Runs rounds until there were enough or the time is over. ROUNDS, SECONDS and SEED (the first) are read from the environment. */
-export const runRounds = async (
-  standard: { readonly name: string; readonly rounds: number; readonly seconds: number },
-  round: (seed: number) => Promise<readonly string[]>,
-): Promise<void> => {
-  const rounds = Number(process.env.ROUNDS || standard.rounds)
-  const seconds = Number(process.env.SECONDS || standard.seconds)
-  const first = Number(process.env.SEED || Date.now() % 1_000_000_000)
+/** As many rounds as ROUNDS says, or as fit into SECONDS (60 where neither is given); SEED is the first one's. The last line is `N passed, N failed`. */
+export const runRounds = async (name: string, round: (seed: number) => Promise<readonly string[]>): Promise<void> => {
+  const rounds = Number(process.env.ROUNDS ?? Number.POSITIVE_INFINITY)
+  const seconds = Number(process.env.SECONDS ?? (process.env.ROUNDS ? Number.POSITIVE_INFINITY : 60))
+  const first = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
   const until = Date.now() + seconds * 1_000
-  console.log(`from seed ${first}: up to ${rounds} ${standard.name}, ${seconds} s`)
+  console.log(`from seed ${first}: ${name}, up to ${rounds} or for ${seconds} s`)
   let passed = 0
   let failed = 0
   for (let seed = first; seed < first + rounds && Date.now() < until; seed++) {
