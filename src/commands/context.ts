@@ -8,6 +8,8 @@ export type CommandContext = {
   readonly traceparent?: string
   /** From an Idempotency-Key; see `idempotency.ts`. */
   readonly key?: CommandKey
+  /** The revision at which this very command, under this key, changed nothing; see `keys.ts`. */
+  readonly unchangedAt?: number
   /** The revision that the stream must still have. */
   readonly ifMatch?: number
   /** The moment of `performance.now()`, in milliseconds, at which the command gives up with `Unfinished`. */

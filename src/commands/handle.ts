@@ -79,9 +79,9 @@ const judge = <Event>(loaded: Loaded<unknown>, decide: () => readonly Event[], c
 }
 
 /** The revision at which this very command was accepted before, if it was. Throws `KeyReused` for another request. */
-export const repeatOf = (loaded: Loaded<unknown>, { key }: CommandContext): number | undefined => {
+export const repeatOf = (loaded: Loaded<unknown>, { key, unchangedAt }: CommandContext): number | undefined => {
   const known = key && loaded.keys.get(key.commandId)
-  if (!known) return undefined
+  if (!known) return unchangedAt
   if (known.requestHash !== key.requestHash) throw new KeyReused('the Idempotency-Key was used for another request')
   return known.revision
 }

@@ -1,6 +1,8 @@
 import type { Store } from '../eventstore/store.js'
 import { type CartCommands, createCartCommands } from './cart.js'
+import type { CommandContext } from './context.js'
 import { type Clock, createHandle } from './handle.js'
+import { createKeys, type Keys } from './keys.js'
 import { createOrderCommands, type OrderCommands } from './orders.js'
 import { createPasswords } from './passwords.js'
 import { createProductCommands, type ProductCommands } from './products.js'
@@ -14,6 +16,8 @@ export type Commands = {
   readonly products: ProductCommands
   readonly cart: CartCommands
   readonly orders: OrderCommands
+  /** To be told of the events of the whole shop, so that a key that another process took is known here. Absent: streams alone remember. */
+  readonly keys?: Pick<Keys, 'saw'>
 }
 
 export type CommandSettings = {
@@ -27,13 +31,32 @@ export type CommandSettings = {
 }
 
 export const createCommands = (store: Store, settings: CommandSettings, clock: Clock = Date.now): Commands => {
-  const streams = createStreams(store, settings.cacheStreams)
+  const keys = createKeys()
+  const streams = createStreams(store, settings.cacheStreams, keys.accepted)
   const handle = createHandle(streams, clock)
+  const users = createUserCommands({ streams, handle, passwords: createPasswords(settings.bcryptCost), ...settings, clock })
+  const products = createProductCommands(streams, handle, clock)
   const orders = createOrderCommands(streams, createStock(streams, clock), clock)
+  const cart = createCartCommands({ streams, handle, orders, clock })
+  const guarded =
+    (changes: boolean) =>
+    <Input, Result extends { readonly revision: number }>(command: Command<Input, Result>): Command<Input, Result> =>
+    (context, input) =>
+      keys.guard(context, (told) => command(told, input), changes)
+  const [creates, changes] = [guarded(false), guarded(true)]
   return {
-    users: createUserCommands({ streams, handle, passwords: createPasswords(settings.bcryptCost), ...settings, clock }),
-    products: createProductCommands(streams, handle, clock),
-    cart: createCartCommands({ streams, handle, orders, clock }),
-    orders,
+    users: { ...users, register: creates(users.register), edit: changes(users.edit) },
+    products: { add: creates(products.add), update: changes(products.update), retire: changes(products.retire) },
+    cart: {
+      ...cart,
+      addItem: changes(cart.addItem),
+      changeAmount: changes(cart.changeAmount),
+      removeItem: changes(cart.removeItem),
+      checkout: creates(cart.checkout),
+    },
+    orders: { ...orders, place: creates(orders.place), update: changes(orders.update) },
+    keys,
   }
 }
+
+type Command<Input, Result> = (context: CommandContext, input: Input) => Promise<Result>

@@ -53,8 +53,12 @@ const pageSize = 500
 
 export const nameOf = (decider: { readonly category: string }, id: string): string => `${decider.category}-${id}`
 
-/** `cacheSize`: streams kept folded. */
-export const createStreams = (store: Store, cacheSize: number): Streams => {
+/** `cacheSize`: streams kept folded. `onAccepted`: told the key of each command that an event written here accepts. */
+export const createStreams = (
+  store: Store,
+  cacheSize: number,
+  onAccepted: (key: CommandKey) => void = () => undefined,
+): Streams => {
   const cache = new LRUCache<string, Loaded<unknown>>({ max: Math.max(1, cacheSize) })
   const turns = new Map<string, Promise<unknown>>()
 
@@ -133,6 +137,7 @@ export const createStreams = (store: Store, cacheSize: number): Streams => {
     )
     if (next.revision !== revision) throw new Error(`${name}: the store wrote revision ${revision}, expected ${next.revision}`)
     context.onPosition?.(position)
+    if (key && events.some(decider.accepts)) onAccepted(key)
     return closeBooks(decider, name, remember(name, next), context)
   }
 

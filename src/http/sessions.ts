@@ -16,12 +16,20 @@ export type Sessions = {
   readonly current: (milliseconds: number) => Promise<boolean>
   /** Waits until every event up to the commit position is known; `false` where that takes longer than the milliseconds. */
   readonly reached: (position: bigint, milliseconds: number) => Promise<boolean>
+  /** Passes on every event that comes from now on, whatever it is about, to others who have to know what happens elsewhere. */
+  readonly tell: (listener: (events: readonly Event[]) => void) => void
   readonly close: () => Promise<void>
 }
 
 type Position = { readonly commit: bigint; readonly prepare: bigint }
 
-type Event = { readonly type: string; readonly streamId: string; readonly data: unknown; readonly position: bigint }
+type Event = {
+  readonly type: string
+  readonly streamId: string
+  readonly data: unknown
+  readonly metadata?: { readonly commandId?: string; readonly requestHash?: string }
+  readonly position: bigint
+}
 
 export type SessionSources = {
   /** All users, and the commit position that they are of; −1: nothing has been projected yet. Throws `NotReady` where they can't be read. */
@@ -47,6 +55,7 @@ export const createSessions = async ({ load, feed, onFailure }: SessionSources):
   const sessions = new Map<UserId, Session>()
   const raised = new Map<UserId, Session>()
   const stopping = new AbortController()
+  const listeners: ((events: readonly Event[]) => void)[] = []
   let waiting: { readonly position: bigint; readonly resolve: (reached: boolean) => void }[] = []
 
   const loaded = await loadOrNobody(load)
@@ -55,6 +64,7 @@ export const createSessions = async ({ load, feed, onFailure }: SessionSources):
   let caughtUp = false
 
   const onBatch = (events: readonly Event[]): void => {
+    for (const listener of listeners) listener(events)
     for (const event of events) {
       apply(sessions, raised, event)
       position = event.position
@@ -100,6 +110,7 @@ export const createSessions = async ({ load, feed, onFailure }: SessionSources):
         waiting.push(waiter)
       })
     },
+    tell: (listener) => void listeners.push(listener),
     close: async () => {
       stopping.abort()
       await following

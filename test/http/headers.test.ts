@@ -17,6 +17,7 @@ import {
   refusedInEnvelope,
   refusedInMsg,
   send,
+  stockOf,
   theStaff,
 } from './client.js'
 
@@ -170,6 +171,35 @@ describe('headers', () => {
       const { _id } = (body as Envelope<Order>).data.data
       const change = (status: string) => ({ token, body: { _id, status } })
       await once('PUT /orders/update', change('paid'), change('packed'))
+    })
+
+    it('with a body that names another object is another request: 422', async () => {
+      const { token } = staff
+      const other = await aProduct()
+      const update = (product: Product) => keyed(`update ${tea._id}`, { token, body: { _id: product._id, stock: 5 } })
+      expect((await send('PUT /products/update', update(tea))).status).to.equal(200)
+      await refusedInEnvelope('PUT /products/update', update(other), 422)
+      const orders = [await anOrder(ann, [[tea, 1]]), await anOrder(ann, [[tea, 1]])]
+      const [first, second] = orders.map(({ _id }) => keyed(`pay ${_id}`, { token, body: { _id, status: 'paid' } }))
+      expect((await send('PUT /orders/update', { ...second, headers: first!.headers! })).status).to.equal(200)
+      await refusedInEnvelope('PUT /orders/update', first!, 422)
+      const retire = keyed(`retire ${tea._id}`, { token })
+      expect((await send(`DELETE /products/${tea._id}`, retire)).status).to.equal(200)
+      await refusedInEnvelope(`DELETE /products/${other._id}`, retire, 422)
+    })
+
+    it('of a request that changed nothing is answered alike too, whatever came since, and is 422 with another body', async () => {
+      const { token } = staff
+      const count = (stock: number) => keyed(`count ${tea._id}`, { token, body: { _id: tea._id, stock } })
+      const first = await send('PUT /products/update', count(10))
+      expect(first.headers.get('etag')).to.match(/^"0-/)
+      await anOrder(ann, [[tea, 3]])
+      const before = await lastPosition()
+      const again = await send('PUT /products/update', count(10))
+      expect([again.status, again.body, again.headers.get('etag')]).to.deep.equal([200, first.body, first.headers.get('etag')])
+      await refusedInEnvelope('PUT /products/update', count(11), 422)
+      expect(await lastPosition()).to.equal(before)
+      expect(await stockOf(tea)).to.equal(7)
     })
 
     it('is whose it is, and its route’s: the same key of another means nothing', async () => {

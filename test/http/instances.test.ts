@@ -85,6 +85,24 @@ describe('instances', () => {
     expect(cart.body[0]!.amount).to.equal(5)
   })
 
+  it('a key that one took is known to the other, for another object too', async () => {
+    const staff = await register(one)
+    await one.grant(staff, 'staff')
+    const { access_token: token } = await logIn(one, staff)
+    const add = async () => {
+      const adding = bearing(token, { body: { name: 'Tea', stock: 1 } })
+      return (await sendTo<Envelope<{ _id: string }>>(one.url, 'POST /products/new', adding)).body.data.data._id
+    }
+    const [tea, milk] = [await add(), await add()]
+    const count = (_id: string) => bearing(token, { body: { _id, stock: 5 }, headers: { 'Idempotency-Key': 'count' } })
+    const { status, headers } = await sendTo(one.url, 'PUT /products/update', count(tea))
+    expect(status).to.equal(200)
+    const seen = { headers: { 'Read-After': headers.get('commit-position')! } }
+    expect((await sendTo(two.url, `GET /products/${milk}`, seen)).status).to.equal(200)
+    expect((await sendTo(two.url, 'PUT /products/update', count(milk))).status).to.equal(422)
+    expect((await sendTo(two.url, 'PUT /products/update', count(tea))).status).to.equal(200)
+  })
+
   it('a role is known from the first request on', async () => {
     const email = await register(one)
     await one.grant(email, 'staff')
