@@ -10,8 +10,8 @@ export type CommandContext = {
   readonly key?: CommandKey
   /** The revision at which this very command, under this key, changed nothing; see `keys.ts`. */
   readonly unchangedAt?: number
-  /** The revision that the stream must still have. */
-  readonly ifMatch?: number
+  /** The revisions of which the stream must still have one. */
+  readonly ifMatch?: readonly number[]
   /** The moment of `performance.now()`, in milliseconds, at which the command gives up with `Unfinished`. */
   readonly deadline: number
   /** Told of every commit position that is written or read on the way, so that a refusal too can say what it rests on. */

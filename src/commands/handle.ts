@@ -88,7 +88,7 @@ export const repeatOf = (loaded: Loaded<unknown>, { key, unchangedAt }: CommandC
 
 /** Throws `PreconditionFailed` where the stream has moved on from the revision that the command asks for. */
 export const assertRevision = (loaded: Loaded<unknown>, { ifMatch }: CommandContext): void => {
-  if (ifMatch !== undefined && ifMatch !== loaded.revision) {
-    throw new PreconditionFailed(`the revision is ${loaded.revision}, not ${ifMatch}`)
+  if (ifMatch && !ifMatch.includes(loaded.revision)) {
+    throw new PreconditionFailed(`the revision is ${loaded.revision}, not ${ifMatch.join(' or ')}`)
   }
 }

@@ -59,5 +59,5 @@ export const checked = <Schema extends z.ZodType>(schema: Schema, input: unknown
     if (path.length > 0) return `${path.join('.')}: ${message}`
     return what === undefined ? 'the body must be a JSON object' : `${what}: ${message}`
   })
-  throw new Refusal(400, messages.join('; '))
+  throw new Refusal(400, [...new Set(messages)].join('; '))
 }

@@ -16,12 +16,17 @@ const tag = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/
 const tagsOf = (name: string, value: string): string[] => {
   const tags: string[] = []
   for (let rest = value.trim(); rest !== ''; ) {
+    // A list's elements may be empty (RFC 9110, 5.6.1.2).
+    if (rest.startsWith(',')) {
+      rest = rest.slice(1).trimStart()
+      continue
+    }
     const [next] = tag.exec(rest) ?? []
     if (next === undefined) throw new Refusal(400, `${name} must be a list of ETags, or *`)
     tags.push(next)
     const after = rest.slice(next.length).trimStart()
     if (after !== '' && !after.startsWith(',')) throw new Refusal(400, `${name} must be a list of ETags, or *`)
-    rest = after.slice(1).trimStart()
+    rest = after
   }
   return tags
 }
@@ -32,17 +37,13 @@ export const isKnown = (ifNoneMatch: string, current: string): boolean => {
   return ifNoneMatch.trim() === '*' || tagsOf('If-None-Match', ifNoneMatch).some((known) => known.replace(/^W\//, '') === current)
 }
 
-/** A revision that no stream has: a tag that isn't one of ours matches nothing. */
-const never = -2
-
 /**
- * The revision that a change asks for; `undefined` where any will do. A weak tag never matches (RFC 9110, 13.1.1), and a list names one
- * revision at most, for the stream is at one only when it is compared.
+ * The revisions of which a change asks for one; `undefined` where any will do. A weak tag never matches (RFC 9110, 13.1.1), and neither
+ * does one that isn't ours.
  */
-export const revisionAskedFor = (ifMatch: string): number | undefined => {
+export const revisionsAskedFor = (ifMatch: string): readonly number[] | undefined => {
   if (ifMatch === '' || ifMatch.trim() === '*') return undefined
-  const revisions = tagsOf('If-Match', ifMatch).map((known) => Number(/^"(-?\d{1,15})-/.exec(known)?.[1] ?? never))
-  const [revision = never, ...others] = new Set(revisions.filter((known) => known !== never))
-  if (others.length > 0) throw new Refusal(400, 'If-Match must name one revision')
-  return revision
+  return tagsOf('If-Match', ifMatch)
+    .flatMap((known) => /^"(-?\d{1,15})-/.exec(known)?.[1] ?? [])
+    .map(Number)
 }

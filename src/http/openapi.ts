@@ -74,11 +74,16 @@ const json = (schema: Json): Json => ({ 'application/json': { schema } })
 
 const plainText = (type: string): Json => ({ [type]: { schema: { type: 'string' } } })
 
-const header = (name: string): Parameter => ({ name, in: 'header', required: false, schema: { type: 'string' } })
+const header = (name: string, schema: Json = {}): Parameter => ({
+  name,
+  in: 'header',
+  required: false,
+  schema: { type: 'string', ...schema },
+})
 
 const headersOf = {
-  read: [header('If-None-Match'), header('Read-After')],
-  command: [header('Idempotency-Key'), header('If-Match')],
+  read: [header('If-None-Match'), header('Read-After', { pattern: '^[0-9]{1,20}$' })],
+  command: [header('Idempotency-Key', { pattern: '^[ -~]{1,255}$' }), header('If-Match')],
   other: [],
 } satisfies { readonly [Kind in Route['kind']]: readonly Parameter[] }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { maxAmount } from '../domain/cart.js'
 import { type Id, parseId } from '../domain/ids.js'
-import { centsOfDecimal } from '../domain/money.js'
+import { centsOfDecimal, exactBelow } from '../domain/money.js'
 import { maxPrice, maxStock, normaliseEmail } from './wire.js'
 
 /**
@@ -29,7 +29,10 @@ const integer = (min: number, max: number) => {
 
 /** Either spelling of an id. */
 export const id = z
-  .union([z.int(), z.string()], 'must be an integer id or 24 hexadecimal digits')
+  .union(
+    [z.int().min(1), z.string().regex(/^([1-9][0-9]{0,15}|[0-9A-Fa-f]{24})$/)],
+    'must be an integer id or 24 hexadecimal digits',
+  )
   .transform((value, context): Id => {
     const parsed = parseId(value)
     if (parsed) return parsed
@@ -50,8 +53,8 @@ const money = (max: number, what: string) =>
     .meta({ minimum: 0, maximum: max, multipleOf: 0.01, description: 'A decimal number with at most two places' })
 
 const productPrice = money(maxPrice, `a number from 0 to ${maxPrice} with at most two decimal places`)
-/** The largest number of cents that is exact. */
-const total = money(90_071_992_547_409.91, 'a number of at least 0 with at most two decimal places')
+/** Several times what an order's items can sum up to. */
+const total = money(exactBelow - 0.01, 'a number of at least 0 with at most two decimal places')
 
 const email = text(3, 400, 'an e-mail address')
   .transform(normaliseEmail)

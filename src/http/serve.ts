@@ -9,7 +9,7 @@ import { admit, type Caller } from './auth.js'
 import { checked, readJson } from './body.js'
 import type { Http } from './deps.js'
 import { Refusal } from './errors.js'
-import { isKnown, revisionAskedFor, tagOf } from './etag.js'
+import { isKnown, revisionsAskedFor, tagOf } from './etag.js'
 import { becomeFresh, readAfter } from './fresh.js'
 import type { Answer, Call, Route } from './route.js'
 
@@ -61,7 +61,7 @@ const contextOf = (
   if (route.kind !== 'command') return context
   const onPosition = positionTeller(ctx)
   const key = keyOf(ctx.req, secrets.idempotency, route, caller, request)
-  const ifMatch = revisionAskedFor(ctx.get('if-match'))
+  const ifMatch = revisionsAskedFor(ctx.get('if-match'))
   return { ...context, onPosition, ...(key && { key }), ...(ifMatch !== undefined && { ifMatch }) }
 }
 
@@ -111,17 +111,20 @@ const noteWrite = ({ ownWrites }: Http, { position, writer }: Answer, caller: Ca
 
 const respond = (ctx: Context, route: Route, answer: Answer): void => {
   const { status, type = 'application/json; charset=utf-8' } = route.answers
-  ctx.set({ ...answer.headers })
   if (answer.position !== undefined) ctx.set('Commit-Position', answer.position.toString())
   if (answer.events) {
+    ctx.set({ ...answer.headers })
     stream(ctx, answer.events)
     return
   }
   const view = answer.text ?? JSON.stringify(answer.view)
   const tag = etagOf(route, answer, view)
+  // Asked first: where it can't be answered, the error must not carry the tag of what it isn't.
+  const known = tag !== undefined && route.kind === 'read' && isKnown(ctx.get('if-none-match'), tag)
+  ctx.set({ ...answer.headers })
   if (tag) ctx.set('ETag', tag)
   ctx.set('Cache-Control', cacheControl(route))
-  if (tag && route.kind === 'read' && isKnown(ctx.get('if-none-match'), tag)) {
+  if (known) {
     ctx.status = 304
     return
   }

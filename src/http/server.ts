@@ -74,11 +74,12 @@ const routerOf = (http: Http, routes: readonly Route[]): Router => {
   return router
 }
 
-/** From here on errors speak the route's dialect. */
+/** From here on errors speak the route's dialect, and a command's answers rest on what it will read and write: until then on nothing. */
 const known =
   (route: Route) =>
   (ctx: Context, next: Next): Promise<void> => {
     ctx.state.route = route
+    if (route.kind === 'command' && route.method === ctx.method) ctx.set('Commit-Position', '0')
     return next()
   }
 

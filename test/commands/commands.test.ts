@@ -337,11 +337,11 @@ describe('commands', () => {
     it('refuses where the stream has moved on, and a cache does not decide it', async () => {
       const [one, other] = [processOver(store), processOver(store)]
       const { value, revision } = await one.products.add(context(), { name: 'Tea', stock: 1 })
-      const changed = await other.products.update(context({ ifMatch: revision }), { productId: value.productId, stock: 2 })
+      const changed = await other.products.update(context({ ifMatch: [revision] }), { productId: value.productId, stock: 2 })
       expect(
-        await failure(one.products.update(context({ ifMatch: revision }), { productId: value.productId, stock: 3 })),
+        await failure(one.products.update(context({ ifMatch: [revision] }), { productId: value.productId, stock: 3 })),
       ).to.be.instanceOf(PreconditionFailed)
-      await one.products.update(context({ ifMatch: changed.revision }), { productId: value.productId, stock: 3 })
+      await one.products.update(context({ ifMatch: [changed.revision] }), { productId: value.productId, stock: 3 })
       expect((await productNow(store, value.productId)).free).to.equal(3)
     })
   })

@@ -455,8 +455,8 @@ describe('processes that come in between each other', () => {
       ifMatch: number,
       ask: (commands: Commands, conditional: ReturnType<typeof context>) => Promise<unknown>,
     ) => {
-      const first = await ask(fresh(), context({ key, ifMatch }))
-      expect(await ask(fresh(), context({ key, ifMatch }))).to.deep.equal(first)
+      const first = await ask(fresh(), context({ key, ifMatch: [ifMatch] }))
+      expect(await ask(fresh(), context({ key, ifMatch: [ifMatch] }))).to.deep.equal(first)
     }
 
     it('is answered alike for a product', async () => {

@@ -250,8 +250,11 @@ describe('what is checked', () => {
       const { status, body } = await send<Envelope<Product>>('POST /products/new', product(price))
       expect([status, body.data.data.price]).to.deep.equal([201, price])
     }
-    const { body } = await send<Envelope<{ price: number }>>('POST /orders/new', order(90_071_992_547_409.9))
-    expect(body.data.data.price).to.equal(90_071_992_547_409.9)
+    const { body } = await send<Envelope<{ price: number }>>('POST /orders/new', order(70_368_744_177_663.99))
+    expect(body.data.data.price).to.equal(70_368_744_177_663.99)
+    // From 2^46 on a number has no room for each cent: 80000000000000.01 is 80000000000000.02.
+    for (const price of [2 ** 46, 80_000_000_000_000.02, 90_071_992_547_409.91])
+      await refusedInEnvelope('POST /orders/new', order(price), 400)
   })
 
   it('a status is a word of up to 40 characters', async () => {

@@ -57,14 +57,15 @@ describe('headers', () => {
     it('If-None-Match answers 304 without a body where nothing has changed', async () => {
       for (const path of ['/cart', `/users/${ann._id}`, '/orders', '/products']) {
         const etag = (await send(`GET ${path}`, { token: ann.token })).headers.get('etag')!
-        for (const known of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
+        for (const known of [etag, `W/${etag}`, `"x", ${etag}`, `, ,${etag},`, '*']) {
           const { status, text, headers } = await send(`GET ${path}`, { token: ann.token, headers: { 'If-None-Match': known } })
           expect([status, text]).to.deep.equal([304, ''])
           expect(headers.get('etag')).to.equal(etag)
         }
         expect((await send(`GET ${path}`, { token: ann.token, headers: { 'If-None-Match': '"x"' } })).status).to.equal(200)
       }
-      await refusedInMsg('GET /cart', { token: ann.token, headers: { 'If-None-Match': 'x' } }, 400)
+      const malformed = await refused('GET /products?limit=1', { headers: { 'If-None-Match': 'x' } }, 400)
+      expect([malformed.headers.get('etag'), malformed.headers.get('link')]).to.deep.equal([null, null])
     })
 
     it('If-Match lets a change through at its revision alone: 412', async () => {
@@ -80,8 +81,11 @@ describe('headers', () => {
       for (const stale of [etag, `"0-x"`, '"x"', `W/${first.headers.get('etag')}`])
         await refusedInEnvelope('PUT /orders/update', update('packed', stale), 412)
       expect((await send('PUT /orders/update', update('packed', `"x", ${first.headers.get('etag')}`))).status).to.equal(200)
-      expect((await send('PUT /orders/update', update('wrapped', '*'))).status).to.equal(200)
-      for (const malformed of ['x', '"x', '"1-a" "2-b"', '"1-a", "2-b"'])
+      const third = await send('PUT /orders/update', update('wrapped', '*'))
+      expect(third.status).to.equal(200)
+      expect((await send('PUT /orders/update', update('sent', `"0-x",${third.headers.get('etag')}`))).status).to.equal(200)
+      await refusedInEnvelope('PUT /orders/update', update('z', `"0-x", ${third.headers.get('etag')}`), 412)
+      for (const malformed of ['x', '"x', '"1-a" "2-b"'])
         await refusedInEnvelope('PUT /orders/update', update('z', malformed), 400)
     })
 
@@ -237,6 +241,23 @@ describe('headers', () => {
       expect(BigInt(add.headers.get('commit-position')!)).to.equal(await lastPosition())
       const same = await send(`PUT /cart/${tea.id}`, { token: ann.token, body: { amount: 1 } })
       expect(same.headers.get('commit-position')).to.equal(add.headers.get('commit-position'))
+    })
+
+    it('a command that was refused before anything was read, or where nothing is, rests on nothing: 0', async () => {
+      const { token } = ann
+      for (const [line, request] of [
+        ['POST /cart', {}],
+        ['POST /cart', { token, body: { amount: 0 } }],
+        ['POST /cart', { token, body: { ProductId: 1, amount: 1 } }],
+        ['PUT /products/update', { token, body: {} }],
+        ['DELETE /products/1', { token: staff.token }],
+      ] as const) {
+        const { status, headers } = await send(line, request)
+        expect(status, line).to.be.within(400, 404)
+        expect(headers.get('commit-position'), line).to.equal('0')
+      }
+      for (const line of ['GET /cart', 'PATCH /cart', 'POST /login'])
+        expect((await send(line, { token })).headers.get('commit-position'), line).to.equal(null)
     })
 
     it('a read shows what its user wrote, without being asked', async () => {
