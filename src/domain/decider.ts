@@ -61,5 +61,6 @@ export type RejectionReason =
   | 'StaffOnly'
   | 'StatusNotAllowed'
   | 'StockShort'
+  | 'StockTooLarge'
   | 'UserNotFound'
   | 'WrongPassword'

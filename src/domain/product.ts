@@ -1,4 +1,5 @@
 import { type Decider, type Json, Rejected } from './decider.js'
+import { type Held, heldFrom, hold, holdingOf, holdingsOf, nothingHeld } from './held.js'
 import type { OrderId, ProductId } from './ids.js'
 import type { Cents } from './money.js'
 
@@ -41,13 +42,15 @@ export type Product = {
   readonly price: Cents | undefined
   /** What can be ordered now. */
   readonly free: number
-  /** What each order holds; nothing at 0. */
-  readonly held: ReadonlyMap<OrderId, { readonly quantity: number; readonly orderRevision: number }>
+  readonly held: Held
 }
 
-const initial: Product = { added: false, retired: false, name: '', price: undefined, free: 0, held: new Map() }
+const initial: Product = { added: false, retired: false, name: '', price: undefined, free: 0, held: nothingHeld }
 
-export const heldBy = (product: Product, orderId: OrderId): number => product.held.get(orderId)?.quantity ?? 0
+/** What is free and what is held together; cancelling all orders frees no more. As `stock` it fits a 32-bit integer. */
+export const maxUnits = 2_000_000_000
+
+export const heldBy = (product: Product, orderId: OrderId): number => holdingOf(product.held, orderId)?.quantity ?? 0
 
 /** Throws `Rejected` where the order can't have this quantity: the look before the request and the reservation ask the same. */
 export const assertAvailable = (product: Product, productId: ProductId, orderId: OrderId | undefined, quantity: number): void => {
@@ -86,6 +89,11 @@ const assertListed = (product: Product, productId: ProductId): void => {
   if (!product.added || product.retired) throw new Rejected('ProductNotFound', { productId })
 }
 
+const assertRoom = ({ held }: Product, productId: ProductId, stock: number): void => {
+  const ordered = holdingsOf(held).reduce((sum, [, { quantity }]) => sum + quantity, 0)
+  if (stock + ordered > maxUnits) throw new Rejected('StockTooLarge', { productId })
+}
+
 const reserved = (
   { productId, orderId, orderRevision, quantity, at }: ProductCommand & { type: 'Reserve' | 'Settle' },
   product: Product,
@@ -101,7 +109,10 @@ const updated = (
   const events: ProductEvent[] = []
   if (name !== undefined && name !== product.name) events.push({ type: 'ProductRenamed', data: { productId, name, at } })
   if (price !== undefined && price !== product.price) events.push({ type: 'ProductPriced', data: { productId, price, at } })
-  if (stock !== undefined && stock !== product.free) events.push({ type: 'StockCounted', data: { productId, stock, at } })
+  if (stock !== undefined && stock !== product.free) {
+    assertRoom(product, productId, stock)
+    events.push({ type: 'StockCounted', data: { productId, stock, at } })
+  }
   return events
 }
 
@@ -119,22 +130,17 @@ const evolve = (product: Product, event: ProductEvent): Product => {
       return { ...product, free: event.data.stock }
     case 'StockReserved': {
       const { orderId, orderRevision, quantity, was } = event.data
-      return { ...product, free: product.free + was - quantity, held: hold(product.held, orderId, orderRevision, quantity) }
+      return { ...product, free: product.free + was - quantity, held: hold(product.held, orderId, { quantity, orderRevision }) }
     }
-    case 'StockTaken':
-      return { ...product, held: hold(product.held, event.data.orderId, event.data.orderRevision, 0) }
+    case 'StockTaken': {
+      const { orderId, orderRevision } = event.data
+      return { ...product, held: hold(product.held, orderId, { quantity: 0, orderRevision }) }
+    }
     case 'ProductRetired':
       return { ...product, retired: true }
     case 'ProductCarriedForward':
       return product
   }
-}
-
-const hold = (held: Product['held'], orderId: OrderId, orderRevision: number, quantity: number): Product['held'] => {
-  const next = new Map(held)
-  if (quantity > 0) next.set(orderId, { quantity, orderRevision })
-  else next.delete(orderId)
-  return next
 }
 
 type Carried = {
@@ -160,12 +166,12 @@ export const product: Decider<Product, ProductCommand, ProductEvent> = {
       name,
       price: price ?? null,
       free,
-      held: [...held].map(([orderId, { quantity, orderRevision }]) => [orderId, quantity, orderRevision]),
+      held: holdingsOf(held).map(([orderId, { quantity, orderRevision }]) => [orderId, quantity, orderRevision]),
     }),
     read: (json): Product => {
       const { price, held, ...rest } = json as unknown as Carried
       const entries = held.map(([orderId, quantity, orderRevision]) => [orderId, { quantity, orderRevision }] as const)
-      return { ...rest, price: price ?? undefined, held: new Map(entries) }
+      return { ...rest, price: price ?? undefined, held: heldFrom(entries) }
     },
   },
 }

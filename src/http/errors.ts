@@ -49,6 +49,7 @@ const rejections: { readonly [Reason in RejectionReason]: Answer } = {
   StaffOnly: [403, 'only staff may do this'],
   StatusNotAllowed: [400, 'this status can not be that of a new order'],
   StockShort: [409, 'there is not enough stock; order less'],
+  StockTooLarge: [409, 'so much of it is ordered that its stock can not be set so high; set it lower'],
   UserNotFound: [404, 'user not found'],
   WrongPassword: [401, 'wrong e-mail or password'],
 }

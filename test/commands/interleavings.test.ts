@@ -5,6 +5,7 @@ import { idOfKey } from '../../src/commands/idempotency.js'
 import type { Commands } from '../../src/commands/index.js'
 import { nothing } from '../../src/commands/loaded.js'
 import { Rejected } from '../../src/domain/decider.js'
+import { holdingsOf } from '../../src/domain/held.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../src/domain/ids.js'
 import { product } from '../../src/domain/product.js'
 import { connectStore, noStream, type RecordedEvent, type Store, StoreUnavailable } from '../../src/eventstore/store.js'
@@ -133,7 +134,7 @@ describe('processes that come in between each other', () => {
   const count = (productId: ProductId, stock: number) => fresh().products.update(context(), { productId, stock })
   const stockOf = async (productId: ProductId) => {
     const { free, held } = await productNow(store, productId)
-    return { free, held: Object.fromEntries([...held].map(([orderId, { quantity }]) => [orderId, quantity])) }
+    return { free, held: Object.fromEntries(holdingsOf(held).map(([orderId, { quantity }]) => [orderId, quantity])) }
   }
 
   const one = (...productIds: ProductId[]) => productIds.map((productId) => ({ productId, quantity: 1 }))

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { KeyReused, Unfinished } from '../../src/commands/context.js'
 import type { Commands } from '../../src/commands/index.js'
 import { Rejected } from '../../src/domain/decider.js'
+import { holdingOf, holdingsOf } from '../../src/domain/held.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../src/domain/ids.js'
 import { quantityOf } from '../../src/domain/order.js'
 import { connectStore, type RecordedEvent, type Store } from '../../src/eventstore/store.js'
@@ -128,10 +129,12 @@ const assertStockHolds = async (store: Store, world: StockWorld): Promise<void> 
     let holds = 0
     for (const [i, { phase, terms }] of orders.entries()) {
       const wanted = phase === 'placed' ? quantityOf(terms, productId) : 0
-      expect(held.get(orderIds[i]!)?.quantity ?? 0).to.equal(wanted)
+      expect(holdingOf(held, orderIds[i]!)?.quantity ?? 0).to.equal(wanted)
       holds += wanted
     }
-    const others = [...held].filter(([id]) => !orderIds.includes(id)).reduce((sum, [, { quantity }]) => sum + quantity, 0)
+    const others = holdingsOf(held)
+      .filter(([id]) => !orderIds.includes(id))
+      .reduce((sum, [, { quantity }]) => sum + quantity, 0)
     expect(free + holds + others).to.equal(unitsOf(events))
   }
   const { checkout } = await cartNow(store, world.customerId)

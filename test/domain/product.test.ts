@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import type { OrderId, ProductId } from '../../src/domain/ids.js'
-import { product } from '../../src/domain/product.js'
+import { type Held, holdingsOf } from '../../src/domain/held.js'
+import { idOfInteger, type OrderId, type ProductId } from '../../src/domain/ids.js'
+import { maxUnits, product } from '../../src/domain/product.js'
 import { scenarios } from '../support/given.js'
 
 const at = '2026-01-01T00:00:00.000Z'
@@ -26,6 +27,7 @@ const reserve = (orderId: OrderId, quantity: number) => ({
   quantity,
   at,
 })
+const holders = (held: Held) => holdingsOf(held).map(([orderId]) => orderId)
 const { given, fold } = scenarios(product)
 
 describe('product', () => {
@@ -79,9 +81,28 @@ describe('product', () => {
     expect(fold([added, reserved(first, 5), counted(3), reserved(first, 0, 5)]).free).to.equal(8)
   })
   it('keeps nothing of an order that holds nothing', () => {
-    expect(fold([added, reserved(first, 5), reserved(first, 0, 5)]).held.size).to.equal(0)
+    expect(holders(fold([added, reserved(first, 5), reserved(second, 1)]).held)).to.have.members([first, second])
+    expect(holders(fold([added, reserved(first, 5), reserved(first, 0, 5)]).held)).to.deep.equal([])
     expect(fold([added, reserved(first, 5), taken(first, 5)])).to.include({ free: 2 })
-    expect(fold([added, reserved(first, 5), taken(first, 5)]).held.size).to.equal(0)
+    expect(holders(fold([added, reserved(first, 5), taken(first, 5)]).held)).to.deep.equal([])
+  })
+
+  it('leaves the states before it as they were, and shares with them what it does not change', () => {
+    const before = fold([added, reserved(first, 5)])
+    const after = fold([reserved(second, 1)], before)
+    expect([holders(before.held), holders(after.held)]).to.deep.equal([[first], [first, second]])
+    expect(after.held.filter((bucket, i) => bucket !== before.held[i])).to.have.length(1)
+  })
+  it('is not counted so high that giving everything back would be too much', () => {
+    const orders = Array.from({ length: 100_000 }, (_, i) => reserved(idOfInteger(i + 1)!, 10_000))
+    const sold = fold([counted(1_000_000_000), ...orders], fold([added]))
+    expect(sold.free).to.equal(0)
+    const count = (stock: number) => ({ type: 'UpdateProduct' as const, productId, stock, at })
+    expect(product.decide(count(1_000_000_000), sold)).to.deep.equal([counted(1_000_000_000)])
+    const more = fold([counted(1), reserved(idOfInteger(200_000)!, 1)], sold)
+    expect(() => product.decide(count(1_000_000_000), more)).to.throw('StockTooLarge')
+    const back = orders.map(({ data }) => reserved(data.orderId, 0, 10_000))
+    expect(fold([counted(1_000_000_000), ...back], sold)).to.include({ free: maxUnits })
   })
 
   it('settles where something changes, or where a fence is asked for', () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { cart } from '../../src/domain/cart.js'
+import { nothingHeld } from '../../src/domain/held.js'
 import { login } from '../../src/domain/login.js'
 import { order } from '../../src/domain/order.js'
 import { product } from '../../src/domain/product.js'
@@ -27,7 +28,7 @@ describe('stored events', () => {
   it('fold into what they said when they were written', () => {
     expect(foldOf(login)).to.deep.equal({ claim: undefined })
     expect(foldOf(user)).to.include({ erased: true, email: '', epoch: 3 })
-    expect(foldOf(product)).to.deep.include({ name: 'Green tea', price: 500, free: 7, retired: true, held: new Map() })
+    expect(foldOf(product)).to.deep.include({ name: 'Green tea', price: 500, free: 7, retired: true, held: nothingHeld })
     expect(foldOf(cart)).to.deep.equal({ lines: new Map(), checkout: undefined })
     expect(foldOf(order)).to.deep.include({ placed: true, phase: 'shipped', settled: true, todo: [] })
     expect(foldOf(order).terms).to.deep.equal({

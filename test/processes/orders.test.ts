@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
+import { holdingsOf } from '../../src/domain/held.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../src/domain/ids.js'
 import { createOrderRecovery } from '../../src/processes/orders.js'
 import { startTestApp, type TestApp } from '../support/app.js'
@@ -36,7 +37,7 @@ describe('recovery', () => {
         .orders.place(context(), order)
         .catch((error) => error)
       expect(outcome).to.be.instanceOf(Stopped)
-      const [orderId] = [...(await productNow(app.store, productId)).held.keys()] as [OrderId]
+      const [[orderId]] = holdingsOf((await productNow(app.store, productId)).held) as [readonly [OrderId, unknown]]
       await until(async () => (await orderNow(app.store, orderId)).settled)
       expect(await orderNow(app.store, orderId)).to.include({ phase: 'rejected', placed: false })
       expect(await productNow(app.store, productId)).to.include({ free: 5 })

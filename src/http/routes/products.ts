@@ -69,7 +69,7 @@ export const productRoutes = ({ commands, queries, history }: Http): readonly Ro
     dialect: 'envelope',
     kind: 'command',
     body: productUpdate,
-    answers: { status: 200, view: productView, errors: [404, 412] },
+    answers: { status: 200, view: productView, errors: [404, 409, 412] },
     handle: async ({ body: { _id: productId, ...changes }, context }) => {
       const { value, revision, position } = await commands.products.update(context, { productId, ...changes })
       return { view: viewProduct(value), revision, position }
