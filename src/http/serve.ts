@@ -117,8 +117,8 @@ const respond = (ctx: Context, route: Route, answer: Answer): void => {
     stream(ctx, answer.events)
     return
   }
-  const view = answer.text ?? JSON.stringify(answer.view)
-  const tag = etagOf(route, answer, view)
+  const view = answer.made?.json ?? answer.text ?? JSON.stringify(answer.view)
+  const tag = answer.made?.tag ?? etagOf(route, answer, String(view))
   // Asked first: where it can't be answered, the error must not carry the tag of what it isn't.
   const known = tag !== undefined && route.kind === 'read' && isKnown(ctx.get('if-none-match'), tag)
   ctx.set({ ...answer.headers })
@@ -130,7 +130,7 @@ const respond = (ctx: Context, route: Route, answer: Answer): void => {
   }
   ctx.status = answer.status ?? status
   ctx.type = type
-  ctx.body = dressed(route, ctx.status, view)
+  ctx.body = typeof view === 'string' ? dressed(route, ctx.status, view) : view
 }
 
 const etagOf = ({ kind }: Route, { revision, object }: Answer, view: string): string | undefined => {
