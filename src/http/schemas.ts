@@ -27,16 +27,15 @@ const integer = (min: number, max: number) => {
   return z.int(message).min(min, message).max(max, message)
 }
 
+const anId = 'must be an integer id or 24 hexadecimal digits'
+
 /** Either spelling of an id. */
 export const id = z
-  .union(
-    [z.int().min(1), z.string().regex(/^([1-9][0-9]{0,15}|[0-9A-Fa-f]{24})$/)],
-    'must be an integer id or 24 hexadecimal digits',
-  )
+  .union([z.int(anId).min(1, anId), z.string(anId).regex(/^([1-9][0-9]{0,15}|[0-9A-Fa-f]{24})$/, anId)], anId)
   .transform((value, context): Id => {
     const parsed = parseId(value)
     if (parsed) return parsed
-    context.addIssue('must be an integer id or 24 hexadecimal digits')
+    context.addIssue(anId)
     return z.NEVER
   })
   .meta({ description: 'An id: an integer from 1 to 2^53−1, or 24 hexadecimal digits' })

@@ -265,8 +265,10 @@ describe('what is checked', () => {
   })
 
   it('ids are integers from 1 to 2^53−1 or 24 hexadecimal digits', async () => {
-    for (const ProductId of [0, -1, 1.5, 2 ** 53, 'x', '', '00', 'g'.repeat(24), null, {}, [1], '6b03'])
-      await refusedInMsg('POST /cart', { token: ann.token, body: { ProductId, amount: 1 } }, 400)
+    for (const ProductId of [0, -1, 1.5, 2 ** 53, 'x', '', '00', 'g'.repeat(24), null, {}, [1], '6b03', '9'.repeat(16)]) {
+      const message = await refusedInMsg('POST /cart', { token: ann.token, body: { ProductId, amount: 1 } }, 400)
+      expect(message).to.equal('ProductId: must be an integer id or 24 hexadecimal digits')
+    }
     const upper = await send('POST /cart', { token: ann.token, body: { ProductId: tea._id.toUpperCase(), amount: 1 } })
     expect(upper.status).to.equal(201)
     const { body } = await refused('POST /cart', { token: ann.token, body: { ProductId: 'f'.repeat(24), amount: 1 } }, 400)
