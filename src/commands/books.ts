@@ -1,6 +1,7 @@
 import type { DomainEvent, Json } from '../domain/decider.js'
 import type { RecordedEvent } from '../eventstore/store.js'
-import { type AnyDecider, type CarriedPart, type Loaded, nothing, type RememberedKey } from './loaded.js'
+import { type AnyDecider, type CarriedPart, type Loaded, nothing } from './loaded.js'
+import { keysFrom, keysOf, type RememberedKey } from './remembered.js'
 
 type Carried = { readonly state: Json; readonly keys: readonly (readonly [string, RememberedKey])[] }
 
@@ -12,7 +13,7 @@ export const booksOf = <State, Event extends DomainEvent>(
   decider: AnyDecider<State, Event>,
   loaded: Loaded<State>,
 ): { readonly type: string; readonly data: CarriedPart }[] => {
-  const carried: Carried = { state: decider.books!.write(loaded.state), keys: [...loaded.keys] }
+  const carried: Carried = { state: decider.books!.write(loaded.state), keys: keysOf(loaded.keys) }
   const text = JSON.stringify(carried)
   const parts = Math.ceil(text.length / partSize)
   return Array.from({ length: parts }, (_, i) => ({
@@ -50,7 +51,7 @@ export const carriedBy = <State, Event extends DomainEvent>(
         revision: event.revision,
         position: event.position,
         at: (event.data as CarriedPart).at,
-        keys: new Map(keys),
+        keys: keysFrom(keys),
         booksClosed: event.revision,
       },
     }

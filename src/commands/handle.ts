@@ -2,6 +2,7 @@ import { type DomainEvent, Rejected } from '../domain/decider.js'
 import { WrongRevision } from '../eventstore/store.js'
 import { assertInTime, backOff, type CommandContext, KeyReused, PreconditionFailed } from './context.js'
 import type { AnyDecider, Loaded } from './loaded.js'
+import { rememberedAs } from './remembered.js'
 import type { Streams } from './streams.js'
 
 /** Milliseconds since 1970. */
@@ -80,7 +81,7 @@ const judge = <Event>(loaded: Loaded<unknown>, decide: () => readonly Event[], c
 
 /** The revision at which this very command was accepted before, if it was. Throws `KeyReused` for another request. */
 export const repeatOf = (loaded: Loaded<unknown>, { key, unchangedAt }: CommandContext): number | undefined => {
-  const known = key && loaded.keys.get(key.commandId)
+  const known = key && rememberedAs(loaded.keys, key.commandId)
   if (!known) return unchangedAt
   if (known.requestHash !== key.requestHash) throw new KeyReused('the Idempotency-Key was used for another request')
   return known.revision

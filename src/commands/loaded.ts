@@ -2,6 +2,7 @@ import type { Decider, DomainEvent } from '../domain/decider.js'
 import { noStream, type RecordedEvent } from '../eventstore/store.js'
 import { upcast } from '../eventstore/upcast.js'
 import type { CommandKey } from './context.js'
+import { noKeys, type RememberedKeys, withKey } from './remembered.js'
 
 /** A decider of whatever commands: they play no part in loading and appending. */
 export type AnyDecider<State, Event extends DomainEvent> = Decider<State, never, Event>
@@ -16,27 +17,22 @@ export type Loaded<State> = {
   /** The time of its last event; empty where there is none. */
   readonly at: string
   /** The commands that were accepted under an idempotency key, oldest first. */
-  readonly keys: ReadonlyMap<string, RememberedKey>
+  readonly keys: RememberedKeys
   /** The key of the newest event that only asks: whose request it is. */
   readonly opened: CommandKey | undefined
   /** The revision at which the books were last closed. */
   readonly booksClosed: number
 }
 
-export type RememberedKey = { readonly revision: number; readonly requestHash: string; readonly at: string }
-
 /** What an event that closes the books holds: part k of n (from 1), and the piece of JSON text that it carries. */
 export type CarriedPart = { readonly part: number; readonly parts: number; readonly carried: string; readonly at: string }
-
-const dayInMilliseconds = 86_400_000
-const keysKept = 1_000
 
 export const nothing = <State>(initial: State): Loaded<State> => ({
   state: initial,
   revision: noStream,
   position: 0n,
   at: '',
-  keys: new Map(),
+  keys: noKeys,
   opened: undefined,
   booksClosed: noStream,
 })
@@ -69,17 +65,4 @@ const closesBooks = <State, Event extends DomainEvent>(decider: AnyDecider<State
   if (type !== decider.books?.type) return false
   const { part, parts } = data as unknown as CarriedPart
   return part === parts
-}
-
-/** Remembers it, and forgets what is older than a day and beyond the last thousand. */
-const withKey = (keys: Loaded<unknown>['keys'], { commandId, requestHash }: CommandKey, revision: number, at: string) => {
-  const next = new Map(keys)
-  next.delete(commandId)
-  next.set(commandId, { revision, requestHash, at })
-  const yesterday = Date.parse(at) - dayInMilliseconds
-  for (const [oldest, remembered] of next) {
-    if (next.size <= keysKept || Date.parse(remembered.at) >= yesterday) break
-    next.delete(oldest)
-  }
-  return next
 }
