@@ -8,7 +8,13 @@ export type Passwords = {
   readonly matches: (password: string, hash: string | undefined) => Promise<boolean>
 }
 
-const digest = (password: string): string => createHash('sha256').update(password.normalize('NFC')).digest('base64')
+/** More than any password's 128 characters have in any form, in UTF-16. To normalise takes the square of a text's length, and a guess may be long. */
+const longest = 1_024
+
+const digest = (password: string): string => {
+  const normal = password.length > longest ? password : password.normalize('NFC')
+  return createHash('sha256').update(normal).digest('base64')
+}
 
 /** `cost`: bcrypt's, the logarithm of its rounds. */
 export const createPasswords = (cost: number): Passwords => {
