@@ -90,8 +90,9 @@ export const createStreams = (
   const loadNewest: Streams['load'] = async (decider, id, context) => {
     const name = nameOf(decider, id)
     const known = cached(decider, id)
-    if (!known) return remember(name, await loadWhole(decider, name, undefined, context))
-    for (let loaded = known; ; ) {
+    if (!known && decider.books) return remember(name, await loadWhole(decider, name, undefined, context))
+    // Each page is remembered: a stream that takes longer to read than a command may is read on by the next one.
+    for (let loaded = known ?? nothing(decider.initial); ; ) {
       const page = await read(name, { from: loaded.revision + 1, maxCount: pageSize }, context)
       loaded = remember(
         name,

@@ -403,6 +403,37 @@ describe('commands', () => {
   })
 
   describe('a long stream', () => {
+    it('is read page by page, and what was read by the deadline is not read again', async () => {
+      const [cartId, productId, at] = [someone(), await addProduct(5), '2026-01-01T00:00:00.000Z']
+      for (let i = 0; i < 17; i++) {
+        const events = Array.from({ length: 100 }, () => ({
+          id: crypto.randomUUID(),
+          type: 'CartItemAdded',
+          data: { cartId, productId, amount: 1, at },
+          metadata: {},
+        }))
+        await store.append(`cart-${cartId}`, events, i * 100 - 1)
+      }
+      const asked: (number | undefined)[] = []
+      let patience = 2
+      const slow: Store = {
+        ...store,
+        read: async (streamId, options) => {
+          if (streamId !== `cart-${cartId}`) return store.read(streamId, options)
+          if (patience-- <= 0) throw new StoreUnavailable('no answer')
+          asked.push(options?.from)
+          return store.read(streamId, options)
+        },
+      }
+      const { cart } = processOver(slow)
+      const change = (within: number) => cart.changeAmount(context({ within }), { cartId, productId, amount: 3 })
+      expect(await failure(change(200))).to.be.instanceOf(Unfinished)
+      patience = 100
+      expect((await change(10_000)).value.lines).to.deep.equal([{ productId, amount: 3 }])
+      // In between, the conflict of an append at what is remembered makes sure that the store was not put back.
+      expect(asked.filter((from) => from !== undefined)).to.deep.equal([0, 500, 1_000, 1_500])
+    })
+
     it('closes its books, loads from there, and remembers its keys', async () => {
       const productId = await addProduct(1_000)
       const { products, orders } = processOver(store)
