@@ -45,6 +45,15 @@ const played = async (sources: Partial<SessionSources> = {}, head?: bigint) => {
 }
 
 describe('sessions', () => {
+  it('tell others of every event, whatever it is about', async () => {
+    const { sessions, play } = await played()
+    const told: string[] = []
+    sessions.tell((events) => void told.push(...events.map(({ type }) => type)))
+    play('OrderPlaced', 11n)
+    play('PasswordSet', 12n)
+    expect(told).to.deep.equal(['OrderPlaced', 'PasswordSet'])
+  })
+
   it('begin with the users’ rows, and go on from their position', async () => {
     const { sessions, after } = await played()
     expect(sessions.of(ann)).to.deep.equal({ role: 'customer', epoch: 1 })
