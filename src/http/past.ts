@@ -8,6 +8,7 @@ const time = z
   // An offset's plus sign is a space where a client did not encode it.
   .transform((value) => value.replace(' ', '+'))
   .pipe(z.iso.datetime({ offset: true, error: 'must be a time like 2026-01-31T12:00:00Z' }))
+  .meta({ format: 'date-time' })
 
 /** Which state of an object a read asks for: now, if it asks for none. */
 export const moment = z

@@ -137,7 +137,7 @@ export const digits = (min: number, max: number) => {
     .regex(/^\d{1,16}$/, message)
     .transform(Number)
     .refine((n) => within(n, min, max), message)
-    .meta({ description: `An integer from ${min} to ${max}` })
+    .meta({ type: 'integer', minimum: min, maximum: max, description: `An integer from ${min} to ${max}` })
 }
 
 const limit = digits(1, 1_000)

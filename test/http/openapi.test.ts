@@ -66,6 +66,14 @@ describe('GET /openapi.json', () => {
       .that.has.members(['customer_id', 'price', 'items', 'status'])
   })
 
+  it('says what a query takes', () => {
+    const parameters = (path: string) => document.paths[path]!.get!.parameters
+    const schema = (path: string, name: string) => parameters(path).find((parameter) => parameter.name === name)?.schema
+    expect(schema('/products', 'limit')).to.include({ type: 'integer', minimum: 1, maximum: 1_000 })
+    expect(schema('/cart', 'asOf')).to.include({ type: 'string', format: 'date-time' })
+    expect(schema('/products', 'after')).to.have.nested.property('anyOf[0].minimum', 1)
+  })
+
   it('says each answer in its dialect, and as a problem', () => {
     const { responses } = document.paths['/orders/update']!.put!
     expect(Object.keys(responses)).to.deep.equal([
