@@ -16,8 +16,8 @@ export type Commands = {
   readonly products: ProductCommands
   readonly cart: CartCommands
   readonly orders: OrderCommands
-  /** To be told of the events of the whole shop, so that a key that another process took is known here. Absent: streams alone remember. */
-  readonly keys?: Pick<Keys, 'saw'>
+  /** To be told of the events of the whole shop, so that a key that another process took is known here. */
+  readonly keys: Pick<Keys, 'saw'>
 }
 
 export type CommandSettings = {

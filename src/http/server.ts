@@ -24,7 +24,7 @@ export const createHttp = (deps: HttpDeps): Koa => {
     limits: createLimits(deps.config),
     ownWrites: createOwnWrites(),
   }
-  if (deps.commands.keys) deps.sessions.tell(deps.commands.keys.saw)
+  deps.sessions.tell(deps.commands.keys.saw)
   const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]
   const app = new Koa()
   // What breaks once an answer has begun: mostly a client that has left.

@@ -17,21 +17,15 @@ export type Listening = {
 /** Serves HTTP. Throws `PortUnusable`. */
 export const listen = async (handler: RequestListener, host: string, port: number): Promise<Listening> => {
   let draining = false
-  const server = createServer((request, response) => {
+  const server = createServer({ requireHostHeader: false }, (request, response) => {
+    if (request.headers.host === undefined && request.httpVersion === '1.1')
+      return refuseNow(response, 400, 'a request names its Host')
     // A connection that is kept alive would otherwise outlive its last request.
     if (draining) response.setHeader('Connection', 'close')
     handler(request, response)
   })
   server.on('clientError', answerUnreadable)
-  server.on('checkExpectation', (_, response: ServerResponse) => {
-    const body = JSON.stringify({ msg: 'Expect can only be 100-continue' })
-    const headers = {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
-      Connection: 'close',
-    }
-    response.writeHead(417, headers).end(body)
-  })
+  server.on('checkExpectation', (_, response: ServerResponse) => refuseNow(response, 417, 'Expect can only be 100-continue'))
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(error, host, port)))
     server.listen(port, host, resolve)
@@ -45,6 +39,17 @@ export const listen = async (handler: RequestListener, host: string, port: numbe
     clearTimeout(cut)
   }
   return { address: urlOf(server.address() as AddressInfo), drain }
+}
+
+/** Answers what reaches no route, and ends the connection. */
+const refuseNow = (response: ServerResponse, status: number, message: string): void => {
+  const body = JSON.stringify({ msg: message })
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  }
+  response.writeHead(status, headers).end(body)
 }
 
 const unreadable: { readonly [code: string]: readonly [status: string, message: string] } = {

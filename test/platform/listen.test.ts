@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { checkPort, type Listening, listen, PortUnusable } from '../../src/platform/listen.js'
@@ -54,6 +56,15 @@ describe('listen', () => {
     response.end('done')
     await answer
     await listening.drain(600_000)
+  })
+
+  it('says what is wrong with a request that names no host', async () => {
+    const socket = connect(Number(new URL(listening.address).port), '127.0.0.1')
+    socket.end('GET / HTTP/1.1\r\n\r\n')
+    const answer = await text(socket)
+    expect(answer).to.match(/^HTTP\/1\.1 400 /)
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).to.deep.equal({ msg: 'a request names its Host' })
+    expect(waiting).to.have.length(0)
   })
 
   it('says which port is taken, and what to do', async () => {

@@ -1,11 +1,10 @@
-import type { Commands } from '../../../src/commands/index.js'
 import type { Account } from '../../../src/commands/users.js'
 import type { UserId } from '../../../src/domain/ids.js'
 import { user } from '../../../src/domain/user.js'
 import { emailsWrong } from './invariants.js'
-import { type Answer, type Asked, answerOf, type World } from './world.js'
+import { type Answer, type Asked, answerOf, type World, type WorldCommands } from './world.js'
 
-type Actor = { readonly name: string; readonly commands: Commands; readonly within: number }
+type Actor = { readonly name: string; readonly commands: WorldCommands; readonly within: number }
 
 /** Few e-mails, which the users who are there from the start move between and others register. */
 type Town = { readonly emails: readonly string[]; readonly users: readonly UserId[]; readonly byKey: Map<string, UserId> }

@@ -1,12 +1,11 @@
 import type { CommandContext } from '../../../src/commands/context.js'
-import type { Commands } from '../../../src/commands/index.js'
 import type { Item } from '../../../src/commands/orders.js'
 import { cart } from '../../../src/domain/cart.js'
 import { idOfInteger, type OrderId, type ProductId } from '../../../src/domain/ids.js'
 import { order } from '../../../src/domain/order.js'
 import { heldBy, product } from '../../../src/domain/product.js'
 import { placedUnder } from './invariants.js'
-import { type Answer, type Asked, answerOf, type World } from './world.js'
+import { type Answer, type Asked, answerOf, type World, type WorldCommands } from './world.js'
 
 /** Few products with few units and one customer, so that everything is in everything's way. */
 export type Shop = {
@@ -19,7 +18,7 @@ export type Shop = {
   readonly checkoutKeys: Map<string, string>
 }
 
-type Actor = { readonly name: string; readonly commands: Commands; readonly within: number }
+type Actor = { readonly name: string; readonly commands: WorldCommands; readonly within: number }
 
 export const customer = idOfInteger(77)!
 export const endless = 1e7

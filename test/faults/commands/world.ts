@@ -16,6 +16,9 @@ import { startAgain, virtualNow } from './virtual.js'
 /** What a command was answered: `done`, or the reason of its refusal, or the name of another error. */
 export type Answer<Value> = { readonly reason: string; readonly done?: Done<Value>; readonly refused: boolean }
 
+/** Without what a process remembers beside the streams: these must do alone. */
+export type WorldCommands = Omit<Commands, 'keys'>
+
 /** One run: a store, processes that share it, and what was seen to be wrong. */
 export type World = Scheduler & {
   readonly random: Random
@@ -26,7 +29,7 @@ export type World = Scheduler & {
   readonly wrong: (what: string) => void
   /** Looked at after every append; nothing where all is well. */
   readonly always: (look: () => string | undefined) => void
-  readonly process: (name: string, settings?: { cacheStreams?: number; claimYoung?: number }) => Commands
+  readonly process: (name: string, settings?: { cacheStreams?: number; claimYoung?: number }) => WorldCommands
   /** `within`: the deadline, in milliseconds from now. */
   readonly context: (within?: number, more?: Partial<CommandContext>) => CommandContext
   /** Asks now or some steps later. `check` sees the answer, unless the process has died. */
