@@ -24,12 +24,37 @@ export type Status = {
 const maxMessage = 32 * 1024 * 1024
 const prefixSize = 5
 
-/** What is done with a call's messages. */
+/** What is done with a call's messages. Without `end`, the call has exactly one of them. */
 export type Receiver = {
   readonly message: (bytes: Buffer) => void
   /** The client sends no more. */
   readonly end?: () => void
 }
+
+/** What a call holds of requests that are not finished, in bytes; `false` where the node has no more room for it. */
+export type Hold = (bytes: number) => boolean
+
+const freeBytes = 16 * 1024
+
+/**
+ * Counts what all calls hold of unfinished requests, up to a limit. A call's first few kilobytes are not counted, so that whoever takes
+ * all the room keeps it from others that want as much, and from nobody else.
+ */
+export const createLedger = (limit: number): (() => Hold) => {
+  let total = 0
+  return () => {
+    let mine = 0
+    return (bytes) => {
+      const counted = Math.max(0, mine + bytes - freeBytes) - Math.max(0, mine - freeBytes)
+      if (counted > 0 && total + counted > limit) return false
+      total += counted
+      mine += bytes
+      return true
+    }
+  }
+}
+
+export const exhausted: Status = { code: codes.resourceExhausted, message: 'the node holds too much of unfinished requests' }
 
 /** A gRPC message with its prefix. */
 export const framed = (message: Uint8Array): Buffer => {
@@ -40,11 +65,22 @@ export const framed = (message: Uint8Array): Buffer => {
   return out
 }
 
-/** Takes a call's messages apart. */
-export const receive = (stream: ServerHttp2Stream, { message, end }: Receiver, finish: (status: Status) => void): void => {
+/** Takes a call's messages apart. What comes after the call's end is let go of. */
+export const receive = (
+  stream: ServerHttp2Stream,
+  receiver: Receiver,
+  { hold, finish, isOver }: { hold: Hold; finish: (status: Status) => void; isOver: () => boolean },
+): void => {
   let chunks: Buffer[] = []
   let held = 0
   let needed = prefixSize
+  let count = 0
+
+  const deliver = (message: Buffer): Status | undefined => {
+    if (++count > 1 && !receiver.end) return { code: codes.invalidArgument, message: 'the call takes one message' }
+    receiver.message(message)
+    return undefined
+  }
 
   const take = (): Status | undefined => {
     let bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
@@ -55,26 +91,45 @@ export const receive = (stream: ServerHttp2Stream, { message, end }: Receiver, f
       if (refusal) return refusal
       needed += bytes.readUInt32BE(1)
       if (bytes.length < needed) break
-      message(bytes.subarray(prefixSize, needed))
+      const refused = deliver(bytes.subarray(prefixSize, needed))
+      if (refused) return refused
       bytes = bytes.subarray(needed)
     }
+    hold(bytes.length - held)
     chunks = bytes.length > 0 ? [bytes] : []
     held = bytes.length
     return undefined
   }
 
-  stream.on('data', (chunk: Buffer) => {
+  const add = (chunk: Buffer): Status | undefined => {
+    if (!hold(chunk.length)) return exhausted
     chunks.push(chunk)
     held += chunk.length
-    if (held < needed) return
+    return held < needed ? undefined : take()
+  }
+
+  stream.on('data', (chunk: Buffer) => {
+    if (isOver()) {
+      chunks = []
+      return
+    }
     try {
-      const refusal = take()
+      const refusal = add(chunk)
       if (refusal) finish(refusal)
     } catch (error) {
       finish({ code: codes.invalidArgument, message: `a message can't be understood: ${(error as Error).message}` })
     }
   })
-  stream.on('end', () => end?.())
+  // A client that gives up in the middle may say first that it has ended, and then that it gave up (Node's does): an end counts when
+  // nothing has followed it.
+  stream.on('end', () =>
+    setImmediate(() => {
+      if (isOver()) return
+      if (held > 0) finish({ code: codes.invalidArgument, message: 'the call ended inside a message' })
+      else if (receiver.end) receiver.end()
+      else if (count === 0) finish({ code: codes.invalidArgument, message: 'the call has no message' })
+    }),
+  )
 }
 
 const refuseLength = (bytes: Buffer): Status | undefined => {

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { codes, framed, type Receiver, receive, type Status } from './framing.js'
+import { codes, createLedger, framed, type Hold, type Receiver, receive, type Status } from './framing.js'
 
 /** One call of a method. */
 export type Call = {
@@ -26,6 +26,8 @@ export type Call = {
   readonly onStop: (status: Status) => void
   /** Milliseconds that the client waits at most. */
   readonly timeout: number | undefined
+  /** Counts what the call holds of its request; `false` where that is too much. What is not let go of is when the call is over. */
+  readonly hold: Hold
 }
 
 /** What a method does with a call's messages. */
@@ -39,6 +41,9 @@ export type GrpcServer = {
   readonly stop: () => Promise<void>
 }
 
+/** What all calls together may hold of requests that are not finished, in bytes. */
+const maxHeld = 256 * 1024 * 1024
+
 /** gRPC over Node's own HTTP/2: frames that are stored are sent as they are. */
 export const serveGrpc = async (
   methods: ReadonlyMap<string, Handler>,
@@ -46,6 +51,7 @@ export const serveGrpc = async (
 ): Promise<GrpcServer> => {
   const calls = new Set<() => void>()
   const sessions = new Set<ServerHttp2Session>()
+  const ledger = createLedger(maxHeld)
   // What a slow reader has not taken counts against its whole connection, whose other calls must go on.
   const server = createServer({
     maxSessionMemory: 1_000,
@@ -62,7 +68,7 @@ export const serveGrpc = async (
     stream.on('error', () => stream.destroy())
     if (aside(stream, headers)) return
     const handler = methods.get(headers[':path'] ?? '')
-    if (headers[':method'] === 'POST' && handler) serveCall(stream, headers, handler, calls)
+    if (headers[':method'] === 'POST' && handler) serveCall(stream, headers, handler, calls, ledger())
     else refuse(stream, { code: codes.unimplemented, message: `${headers[':path']} is not served` })
   })
   await listen(server, host, port)
@@ -113,8 +119,15 @@ const refuse = (stream: ServerHttp2Stream, status: Status): void => {
   stream.resume()
 }
 
-const serveCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, handler: Handler, calls: Set<() => void>): void => {
+const serveCall = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  handler: Handler,
+  calls: Set<() => void>,
+  holdOf: Hold,
+): void => {
   let over = false
+  let held = 0
   let status: Status = { code: codes.ok, message: '' }
   let waiting: Buffer[] = []
   let onStop: Status = { code: codes.unavailable, message: 'the node is stopping' }
@@ -126,6 +139,7 @@ const serveCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, hand
     calls.delete(stopped)
     if (over) return
     over = true
+    holdOf(-held)
     clearTimeout(timer)
     for (const listener of listeners) listener()
   }
@@ -168,9 +182,17 @@ const serveCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, hand
     )
   }
 
+  const hold: Hold = (bytes) => {
+    if (over) return true
+    if (!holdOf(bytes)) return false
+    held += bytes
+    return true
+  }
+
   const call: Call = {
     headers,
     timeout,
+    hold,
     send: (message) => {
       if (over) return
       if (waiting.length === 0) queueMicrotask(flush)
@@ -201,7 +223,7 @@ const serveCall = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, hand
       onStop = last
     },
   }
-  receive(stream, handler(call), end)
+  receive(stream, handler(call), { hold, finish: end, isOver: call.isOver })
 }
 
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 }

@@ -24,7 +24,14 @@ export type Stream = {
 
 export type Store = {
   /** `deadline`: milliseconds since 1970; passed, the outcome is a timeout (and what was asked for may happen nevertheless). */
-  readonly append: (name: string, expectation: number, events: readonly NewEvent[], deadline: number, settle: Settle) => void
+  readonly append: (
+    name: string,
+    expectation: number,
+    events: readonly NewEvent[],
+    deadline: number,
+    settle: Settle,
+    isGone?: () => boolean,
+  ) => void
   readonly remove: (name: string, expectation: number, hard: boolean, deadline: number, settle: Settle) => void
   readonly stream: (name: string) => Stream
   /** A stream's event; `undefined` where it is no more. Throws `Damaged`. */
@@ -163,8 +170,8 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number): Promise<S
   const writer = createWriter(log, catalog, { draft, apply, now })
 
   return {
-    append: (name, expectation, events, deadline, settle) =>
-      writer.submit({ decide: (group) => group.append(name, expectation, events), deadline, settle }),
+    append: (name, expectation, events, deadline, settle, isGone = () => false) =>
+      writer.submit({ decide: (group) => group.append(name, expectation, events), deadline, settle, isGone }),
     remove: (name, expectation, hard, deadline, settle) =>
       writer.submit({
         decide: (group) =>

@@ -11,6 +11,8 @@ export type Job = {
   readonly decide: (draft: Draft) => Written | Refused
   readonly deadline: number
   readonly settle: Settle
+  /** Who asked has gone: what was not begun by then is not begun any more. */
+  readonly isGone?: () => boolean
 }
 
 export type Writer = {
@@ -68,6 +70,7 @@ export const createWriter = (log: Log, catalog: Catalog, { draft: newDraft, appl
     let taken = 0
     while (taken < queue.length && draft.bytes() < groupLimit) {
       const waiting = queue[taken++]!
+      if (waiting.job.isGone?.()) settle(waiting, { kind: 'unavailable' })
       if (!waiting.settled) jobs.push({ waiting, outcome: decide(waiting.job, draft) })
     }
     queue = queue.slice(taken)

@@ -2,6 +2,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { AppendReq as AppendRequest } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expected } from '../decide.js'
+import { exhausted } from '../framing.js'
 import type { Call, Handler } from '../grpc.js'
 import type { Outcome } from '../outcome.js'
 import type { Store } from '../store.js'
@@ -34,6 +35,7 @@ export const append =
       message: (bytes) => {
         if (call.isOver()) return
         try {
+          if (!call.hold(bytes.length)) throw new Refused(exhausted)
           target = take(target, AppendReq.deserializeBinary(bytes))
         } catch (error) {
           refused(error)
@@ -46,7 +48,15 @@ export const append =
           return
         }
         const { name, expectation, events } = target
-        store.append(name, expectation, events, now() + writeTimeout, (outcome) => answer(call, name, expectation, outcome))
+        // A client that was cut short may say that this is the end, and only then that it gave up: the later that is looked at, the better.
+        store.append(
+          name,
+          expectation,
+          events,
+          now() + writeTimeout,
+          (outcome) => answer(call, name, expectation, outcome),
+          call.isOver,
+        )
       },
     }
   }

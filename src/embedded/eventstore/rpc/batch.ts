@@ -6,6 +6,7 @@ import streams from '@eventstore/db-client/generated/streams_pb.js'
 import anyPb from 'google-protobuf/google/protobuf/any_pb.js'
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js'
 import { expected } from '../decide.js'
+import { exhausted } from '../framing.js'
 import type { Call, Handler } from '../grpc.js'
 import type { Outcome } from '../outcome.js'
 import type { Store } from '../store.js'
@@ -40,6 +41,8 @@ type Open = Collected & {
   name: string
   expectation: number
   deadline: number
+  /** Bytes of its messages. */
+  held: number
   answered: boolean
   timer: NodeJS.Timeout | undefined
 }
@@ -75,6 +78,7 @@ export const batchAppend =
         events: [],
         dataBytes: 0,
         besideBytes: 0,
+        held: 0,
         answered: false,
         timer: undefined,
       }
@@ -92,8 +96,13 @@ export const batchAppend =
       return made
     }
 
-    const take = (correlation: string, append: Open, request: Request): void => {
+    const take = (correlation: string, append: Open, request: Request, bytes: number): void => {
       if (append.answered) return
+      if (!call.hold(bytes)) {
+        refuse(call, correlation, append, exhausted.message)
+        return
+      }
+      append.held += bytes
       try {
         for (const proposed of request.getProposedMessagesList()) {
           if (collect(append, newEvent(proposed))) continue
@@ -112,7 +121,7 @@ export const batchAppend =
         const request = BatchAppendReq.deserializeBinary(bytes)
         const correlation = uuidText(request.getCorrelationId())
         const append = open.get(correlation) ?? begin(correlation, request)
-        take(correlation, append, request)
+        take(correlation, append, request, bytes.length)
         if (request.getIsFinal()) {
           open.delete(correlation)
           clearTimeout(append.timer)
@@ -125,7 +134,10 @@ export const batchAppend =
           })
         } else if (!append.answered && !append.timer) {
           append.timer = setTimeout(
-            () => reply(call, correlation, append, { kind: 'timeout' }),
+            () => {
+              append.events.length = 0
+              reply(call, correlation, append, { kind: 'timeout' })
+            },
             Math.max(0, append.deadline - now()),
           )
         }
@@ -147,6 +159,7 @@ const refuse = (call: Call, correlation: string, append: Open, error: unknown): 
 const reply = (call: Call, correlation: string, append: Open, outcome: Reply): void => {
   if (append.answered) return
   append.answered = true
+  call.hold(-append.held)
   const response = new BatchAppendResp()
   const id = new UUID()
   id.setString(correlation)
