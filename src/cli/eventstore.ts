@@ -4,6 +4,8 @@ import { Command, InvalidArgumentError } from 'commander'
 import { askNode, backupOfNode } from '../embedded/eventstore/care/admin.js'
 import { restore, writeBackup } from '../embedded/eventstore/care/backup.js'
 import { type VerifyReport, verifyFolder } from '../embedded/eventstore/care/verify.js'
+import { diskFiles } from '../embedded/eventstore/files.js'
+import { isStore } from '../embedded/eventstore/log/log.js'
 import { startNode } from '../embedded/eventstore/node.js'
 import { runningInstance } from '../embedded/instance.js'
 import { readConfig } from '../platform/config.js'
@@ -62,6 +64,13 @@ const wholePort = (text: string): number => {
 
 const folderOf = ({ data }: Place): string => data ?? join(readConfig().data, 'eventstore')
 
+/** The folder of a store that is there: a wrong name must not make an empty one, and find it in order. */
+const storeOf = async (place: Place): Promise<string> => {
+  const folder = folderOf(place)
+  if (!isStore(await diskFiles.list(folder))) throw new Error(`${folder} holds no event store`)
+  return folder
+}
+
 const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
   const folder = folderOf(place)
   const { signal } = untilSignalled()
@@ -97,7 +106,7 @@ const runningNode = async ({ data, port }: Place): Promise<Address | undefined> 
 const withNode = async (place: Place, work: (node: Address) => Promise<void>): Promise<void> => {
   const running = await runningNode(place)
   if (running) return work(running)
-  const folder = folderOf(place)
+  const folder = await storeOf(place)
   const lock = await holdLock(folder)
   try {
     const node = await startNode({ folder })
@@ -116,7 +125,7 @@ const verify = async (place: Place): Promise<void> => {
   const running = await runningNode(place)
   const report = running
     ? await askNode(running, 'verify', progress.update)
-    : await verifyClosed(folderOf(place), progress.update)
+    : await verifyClosed(await storeOf(place), progress.update)
   progress.stop()
   const { segments, events, streams, bytes, tornBytes, problems } = report
   console.log(`${events} events in ${streams} streams, ${bytes} bytes in ${segments} segments`)

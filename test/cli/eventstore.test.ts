@@ -72,6 +72,17 @@ describe('tillroll eventstore', function () {
     expect(err).to.match(/restore a backup/)
   })
 
+  it('cares for a store that is there, and makes none', async () => {
+    const nowhere = join(folder, 'mistyped')
+    for (const args of [['verify'], ['scavenge'], ['backup', join(folder, 'empty')]]) {
+      const { code, err } = await run([...args, '--data', nowhere])
+      expect([code, err], args[0]).to.deep.equal([1, `tillroll: ${nowhere} holds no event store\n`])
+    }
+    expect(await readdir(folder))
+      .to.not.include('mistyped')
+      .and.to.not.include('empty')
+  })
+
   it('understands only what it knows', async () => {
     expect((await run(['serve', '--port', 'many'])).code).to.equal(2)
     expect((await run(['burn'])).code).to.equal(2)

@@ -23,8 +23,8 @@ export type NodeOptions = StoreOptions & {
 }
 
 /**
- * A node that serves EventStoreDB's protocol from a folder, in this process. Throws `Damaged` and `UnknownVersion` (and has changed
- * nothing then), and where the port is taken. Whoever calls it sees to it that nobody else has the folder.
+ * A node that serves EventStoreDB's protocol from a folder, in this process. Throws `Damaged`, `UnknownVersion` and `NoStore`
+ * (and has changed nothing then), and where the port is taken. Whoever calls it sees to it that nobody else has the folder.
  */
 export const startNode = async ({ port = 0, host = '127.0.0.1', ...options }: NodeOptions): Promise<Node> => {
   const store = await openStore(options)

@@ -60,7 +60,7 @@ export type StoreOptions = {
   readonly onProgress?: (done: number, total: number) => void
 }
 
-/** Opens the store in a folder, or makes one. Throws `Damaged` and `UnknownVersion`, having changed nothing. */
+/** Opens the store in a folder, or makes one. Throws `Damaged`, `UnknownVersion` and `NoStore`, having changed nothing. */
 export const openStore = async (options: StoreOptions): Promise<Store> => {
   const { folder, files = diskFiles, segmentBytes, now = Date.now, onProgress } = options
   const { log, closed } = await openLog(files, folder, segmentBytes === undefined ? {} : { segmentBytes })

@@ -212,6 +212,17 @@ describe('care for the embedded event store', () => {
     })
   })
 
+  it('says why a backup cannot be written, and leaves nothing of it', async () => {
+    const nowhere = join(work, 'missing', 'backup')
+    expect((await failure(writeBackup(backupOfNode(at()), nowhere))).message).to.contain(`ENOENT: no such file or directory`)
+    const broken = async function* (): AsyncIterable<Uint8Array> {
+      yield Buffer.alloc(2 * 1024 * 1024)
+      throw new Error('the node went away')
+    }
+    expect((await failure(writeBackup(broken(), join(work, 'backup')))).message).to.equal('the node went away')
+    expect(await readdir(work)).to.deep.equal(['store'])
+  })
+
   describe('verify', () => {
     it('counts what is there', async () => {
       await write(newStream(), 20)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, truncate, unlink, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -218,5 +218,25 @@ describe('damaged files of the embedded event store', () => {
       )
       expect(after).to.deep.equal(before)
     }
+  })
+
+  it('do not begin among other things, which are left alone', async () => {
+    await mkdir(path('index'), { recursive: true })
+    await writeFile(path('index/page.html'), 'a page')
+    await writeFile(path('notes.new'), 'notes')
+    const error = await failure(open())
+    expect(error.name).to.equal('NoStore')
+    expect(error.message).to.contain(folder)
+    expect((await readdir(folder, { recursive: true })).sort()).to.deep.equal(['index', 'index/page.html', 'notes.new'])
+  })
+
+  it('begin where a first start did not get far, and clear away what it left', async () => {
+    await mkdir(folder, { recursive: true })
+    await writeFile(path('log-00000000000000.new'), 'half a header')
+    await writeFile(path('.hidden'), '')
+    await (await open()).close()
+    expect(await readdir(folder))
+      .to.not.include('log-00000000000000.new')
+      .and.to.include('.hidden')
   })
 })

@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -72,21 +71,23 @@ const entryOf = (name: string, size: number): Buffer => {
 /** Writes a backup to a file: under another name first, so that what has the name is whole and durable. Answers its size. */
 export const writeBackup = async (chunks: AsyncIterable<Uint8Array>, path: string): Promise<number> => {
   const unfinished = `${path}.new`
-  const file = createWriteStream(unfinished, { mode: 0o600, flush: true })
+  const file = await open(unfinished, 'w', 0o600)
   let size = 0
   try {
-    for await (const chunk of chunks) {
-      size += chunk.length
-      if (!file.write(chunk)) await once(file, 'drain')
+    try {
+      for await (const chunk of chunks) {
+        await file.writeFile(chunk)
+        size += chunk.length
+      }
+      await file.sync()
+    } finally {
+      await file.close()
     }
-    file.end()
-    await once(file, 'close')
     await readBackup(unfinished, async () => undefined)
     await rename(unfinished, path)
     await diskFiles.syncFolder(dirname(path))
     return size
   } catch (error) {
-    file.destroy()
     await rm(unfinished, { force: true })
     throw error
   }
@@ -148,7 +149,8 @@ const copy = async (source: Source, size: number, target: Target): Promise<void>
   try {
     for (let left = size; left > 0; ) {
       const chunk = await source.take(Math.min(left, chunkBytes))
-      await target?.write(chunk)
+      // Not `write`, which may write a part and say so.
+      await target?.writeFile(chunk)
       left -= chunk.length
     }
     await target?.sync()

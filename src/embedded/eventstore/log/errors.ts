@@ -15,3 +15,8 @@ export class Damaged extends Error {
 export class UnknownVersion extends Error {
   override readonly name = 'UnknownVersion'
 }
+
+/** The folder holds other things and no store: one that began there would live among them. Nothing was changed. */
+export class NoStore extends Error {
+  override readonly name = 'NoStore'
+}

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Files } from '../files.js'
 import { type Chunk, parseBackward, parseForward } from './chunk.js'
-import { Damaged } from './errors.js'
+import { Damaged, NoStore } from './errors.js'
 import { type Mark, markName, openMark, readMark } from './mark.js'
 import { isWhole, payloadAt, recordSize, sealGroup } from './record.js'
 import { endOfGroups } from './recover.js'
@@ -58,11 +58,20 @@ const chunkBytes = 256 * 1024
 /** Who is this close to the end reads from memory; farther away, many small groups are one read of the file. */
 const closeBehind = 64 * 1024
 
-/** Opens the log in a folder, or begins one. Throws `Damaged` and `UnknownVersion`, having changed nothing. */
+/** Whether these are the names of a store's files. */
+export const isStore = (names: readonly string[]): boolean => names.some((name) => isSegmentName(name) || name === markName)
+
+/** What may be where a store begins: what a first start left that did not get far, and what systems put into every folder. */
+const mayBeThere = (name: string): boolean => isUnfinished(name) || name.startsWith('.') || ['lock', 'lost+found'].includes(name)
+
+/** Opens the log in a folder, or begins one. Throws `Damaged`, `UnknownVersion` and `NoStore`, having changed nothing. */
 export const openLog = async (files: Files, folder: string, { segmentBytes = 64 * 1024 * 1024 } = {}): Promise<OpenedLog> => {
   await files.makeFolder(folder)
   const mark = await readMark(files, folder)
   const names = await files.list(folder)
+  const foreign = isStore(names) ? undefined : names.find((name) => !mayBeThere(name))
+  if (foreign !== undefined)
+    throw new NoStore(`${folder} holds no event store, but other things (${foreign}): name a folder of its own`)
   const segments = await openSegments(files, folder, names.filter(isSegmentName).sort())
   try {
     if (segments.length === 0 && mark && mark.synced > 0)

@@ -66,7 +66,7 @@ const decodeHeader = (bytes: Buffer, path: string): Header => {
 
 export const segmentName = (base: number): string => `log-${base.toString(16).padStart(14, '0')}`
 export const isSegmentName = (name: string): boolean => /^log-[0-9a-f]{14}$/.test(name)
-export const isUnfinished = (name: string): boolean => name.endsWith('.new')
+export const isUnfinished = (name: string): boolean => name.endsWith('.new') && isSegmentName(name.slice(0, -4))
 
 const segment = (path: string, file: File, header: Header, start: number, bytes: number, runs?: Runs): Segment => ({
   path,
