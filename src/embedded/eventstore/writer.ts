@@ -54,13 +54,32 @@ export const createWriter = (log: Log, catalog: Catalog, { draft: newDraft, appl
     waiting.job.settle(outcome)
   }
 
+  const breakDown = (error: unknown): void => {
+    broken = true
+    fail(error)
+  }
+
+  const flush = (): void => {
+    try {
+      catalog.flush()
+    } catch (error) {
+      throw new Error(`the index can't be written: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  const flushLater = (): void => {
+    flushTimer = undefined
+    if (broken) return
+    try {
+      flush()
+    } catch (error) {
+      breakDown(error)
+    }
+  }
+
   const flushSoon = (): void => {
-    if (catalog.unflushed() >= flushAbove) catalog.flush()
-    else
-      flushTimer ??= setTimeout(() => {
-        flushTimer = undefined
-        if (!broken) catalog.flush()
-      }, flushAfter)
+    if (catalog.unflushed() >= flushAbove) flush()
+    else flushTimer ??= setTimeout(flushLater, flushAfter)
   }
 
   const group = async (): Promise<void> => {
@@ -98,8 +117,7 @@ export const createWriter = (log: Log, catalog: Catalog, { draft: newDraft, appl
       }
     } catch (error) {
       // After a failed sync nobody knows what is on the disk: only opening the store anew can tell.
-      broken = true
-      fail(error)
+      breakDown(error)
     }
     for (const waiting of queue) if (closing || broken) settle(waiting, { kind: 'unavailable' })
     if (closing || broken) queue = []

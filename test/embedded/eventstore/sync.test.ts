@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { EventStoreDBClient } from '@eventstore/db-client'
 import { expect } from 'chai'
 import { collect, event, events, failure, listen, newStream } from '../../eventstore/contract/store.js'
@@ -104,5 +107,25 @@ describe('the embedded event store and its disk', () => {
     expect(error.message).to.contain('EIO')
     const next = await failure(client.appendToStream(newStream(), event(), { credentials: { username: 'a', password: 'b' } }))
     expect(next.type).to.equal('unavailable')
+  })
+
+  it('takes nothing more once its index cannot be written, and says so, with what was answered kept', async () => {
+    const stream = newStream()
+    const folder = await mkdtemp(join(tmpdir(), 'tillroll-eventstore-'))
+    after(() => rm(folder, { recursive: true }))
+    await store.stop()
+    store = await startEventStore({ folder })
+    await client.dispose()
+    client = EventStoreDBClient.connectionString(store.url)
+    const full = (): never => {
+      throw new Error('no room')
+    }
+    Object.assign(store.node.store.catalog, { flush: full })
+    await client.appendToStream(stream, event())
+    expect((await failure(store.node.failed)).message).to.equal("the index can't be written: no room")
+    expect((await failure(client.appendToStream(stream, event()))).type).to.equal('unknown')
+    await store.stop()
+    store = await startEventStore({ folder })
+    expect(store.node.store.stream(stream).last).to.equal(0)
   })
 })
