@@ -1,9 +1,12 @@
 import { binaryEvent, jsonEvent } from '@eventstore/db-client'
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expect } from 'chai'
 import { collect, event, events, failure, newStream, revisions, subject } from './store.js'
 
 describe('reading a stream', () => {
-  const { client } = subject()
+  const { client, raw } = subject()
   const stored = async (count: number): Promise<string> => {
     const stream = newStream()
     await client().appendToStream(stream, events(count))
@@ -54,6 +57,64 @@ describe('reading a stream', () => {
     const all = Array.from({ length: 3_000 }, (_, n) => n)
     expect(await read(stream, {})).to.deep.equal(all)
     expect(await read(stream, { direction: 'backwards', fromRevision: 'end' })).to.deep.equal(all.reverse())
+  })
+
+  describe('by a client that asks for its edges', () => {
+    type Asked = {
+      readonly from?: number
+      readonly count?: number
+      readonly backwards?: boolean
+      readonly compatibility?: number
+    }
+    const ask = async (stream: string, { from = 0, count = 100, backwards = false, compatibility = 1 }: Asked = {}) => {
+      const identifier = new shared.StreamIdentifier()
+      identifier.setStreamName(Buffer.from(stream))
+      const of = new streams.ReadReq.Options.StreamOptions()
+      of.setStreamIdentifier(identifier)
+      of.setRevision(`${from}`)
+      const form = new streams.ReadReq.Options.UUIDOption()
+      form.setString(new shared.Empty())
+      const control = new streams.ReadReq.Options.ControlOption()
+      control.setCompatibility(compatibility)
+      const options = new streams.ReadReq.Options()
+      options.setStream(of)
+      options.setCount(`${count}`)
+      options.setReadDirection(backwards ? 1 : 0)
+      options.setNoFilter(new shared.Empty())
+      options.setUuidOption(form)
+      options.setControlOption(control)
+      const request = new streams.ReadReq()
+      request.setOptions(options)
+      const said: string[] = []
+      for await (const answer of raw().read(request) as AsyncIterable<ReadResp>) {
+        if (answer.hasEvent()) said.push(answer.getEvent()!.getEvent()!.getStreamRevision())
+        if (answer.hasFirstStreamPosition()) said.push(`first ${answer.getFirstStreamPosition()}`)
+        if (answer.hasLastStreamPosition()) said.push(`last ${answer.getLastStreamPosition()}`)
+        if (answer.hasStreamNotFound()) said.push('not found')
+      }
+      return said
+    }
+
+    it('ends with the last revision, in both directions', async () => {
+      const stream = await stored(5)
+      expect(await ask(stream, { from: 3 })).to.deep.equal(['3', '4', 'last 4'])
+      expect(await ask(stream, { from: 1, count: 2 })).to.deep.equal(['1', '2', 'last 4'])
+      expect(await ask(stream, { from: 1, backwards: true })).to.deep.equal(['1', '0', 'last 4'])
+      expect(await ask(newStream())).to.deep.equal(['not found'])
+    })
+
+    it('is told the first revision where nothing is at the one that it asked for', async () => {
+      const stream = await stored(40)
+      expect(await ask(stream, { from: 40 })).to.deep.equal(['last 39'])
+      expect(await ask(stream, { from: 50 })).to.deep.equal(['first 40', 'last 39'])
+      await client().setStreamMetadata(stream, { truncateBefore: 36 })
+      expect(await ask(stream, { count: 2 })).to.deep.equal(['first 36', '36', '37', 'last 39'])
+      expect(await ask(stream, { from: 35, count: 3 })).to.deep.equal(['36', '37', '38', 'last 39'])
+    })
+
+    it('and by one that does not, is events alone', async () => {
+      expect(await ask(await stored(2), { compatibility: 0 })).to.deep.equal(['0', '1'])
+    })
   })
 
   it('gives every event its position', async () => {

@@ -4,11 +4,13 @@ import { framed } from '../framing.js'
 import type { Call } from '../grpc.js'
 import type { Watchers } from '../watchers.js'
 
-// What a subscription tells beside the events: fields of `ReadResp`.
+// What a read tells beside the events: fields of `ReadResp`.
 const empty = new Uint8Array()
 export const confirmation = (): Buffer => framed(lengthDelimited(2, lengthDelimited(1, Buffer.from(randomUUID()))))
 export const checkpoint = (position: number): Buffer =>
   framed(lengthDelimited(3, Buffer.concat([varintField(1, position), varintField(2, position)])))
+export const firstRevision = (revision: number): Buffer => framed(varintField(5, revision))
+export const lastRevision = (revision: number): Buffer => framed(varintField(6, revision))
 export const caughtUp = framed(lengthDelimited(8, empty))
 export const fellBehind = framed(lengthDelimited(9, empty))
 

@@ -4,6 +4,7 @@ import type { StoredEvent } from '../message.js'
 import { firstVisible } from '../metadata.js'
 import type { Store, Stream } from '../store.js'
 import type { From } from './options.js'
+import { firstRevision, lastRevision } from './signals.js'
 import { createSink, type Sink } from './sink.js'
 
 export type StreamOptions = {
@@ -12,6 +13,8 @@ export type StreamOptions = {
   readonly backwards: boolean
   readonly count: number
   readonly encoding: Encoding
+  /** The reader wants to be told where the stream begins and ends, too. */
+  readonly edges: boolean
   readonly now: () => number
 }
 
@@ -24,10 +27,22 @@ export const readStream = async (store: Store, call: Call, options: StreamOption
   if (stream.last < 0 || stream.bounds.deleted) return false
   const sink = createSink(call, options.encoding)
   const lowest = firstYoung(store, stream, firstVisible(stream.bounds, stream.last), options.now())
+  if (options.edges && !options.backwards) tellFirst(sink, stream, lowest, options)
   if (options.backwards) await backwards(store, stream, sink, lowest, options)
   else await forwards(store, stream, sink, lowest, options)
+  if (options.edges) sink.add(lastRevision(stream.last))
   await sink.flush()
   return true
+}
+
+/** EventStoreDB reads by pages of so many events, and tells where the stream begins when the first page is empty and lies elsewhere. */
+const page = 32
+
+const tellFirst = (sink: Sink, stream: Stream, lowest: number, { from, count }: StreamOptions): void => {
+  const start = from === 'start' ? 0 : from
+  if (start === 'end') return
+  if (start > stream.last + 1) sink.add(firstRevision(stream.last + 1))
+  else if (lowest <= stream.last && start + Math.min(page, count) <= lowest) sink.add(firstRevision(lowest))
 }
 
 const forwards = async (

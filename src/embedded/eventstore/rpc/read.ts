@@ -49,7 +49,8 @@ const serve = async (store: Store, call: Call, request: Request, now: () => numb
     const from = fromOf(stream, () => revisionOf(stream.getRevision()))
     if (store.stream(name).tombstoned) throw new Refused(streamDeleted(name))
     if (options.hasSubscription()) return subscribeToStream(store, call, { name, from, encoding, now })
-    const found = await readStream(store, call, { name, from, backwards, count, encoding, now })
+    const edges = wantsEdges(options)
+    const found = await readStream(store, call, { name, from, backwards, count, encoding, edges, now })
     if (!found) call.send(notFound(name))
   } else if (all) {
     const from = fromOf(all, () => positionOf(all.getPosition()))
@@ -57,6 +58,9 @@ const serve = async (store: Store, call: Call, request: Request, now: () => numb
     await (backwards ? readAllBackwards : readAllForwards)(store, call, { from, count, encoding, filter: filter?.matches })
   } else throw invalid('a stream, or all of them, is required')
 }
+
+/** Newer clients (not Node's) say that they understand the messages of a stream's first and last revision, and expect them. */
+const wantsEdges = (options: Request.Options): boolean => (options.getControlOption()?.getCompatibility() ?? 0) >= 1
 
 type Ends = { hasStart(): boolean; hasEnd(): boolean }
 
