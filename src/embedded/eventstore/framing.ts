@@ -21,6 +21,12 @@ export type Status = {
   readonly trailers?: Readonly<Record<string, string>>
 }
 
+const maxTrailer = 600
+
+/** Clients take a few kilobytes of trailers, and a stream's name can have many: what is longer is cut, not between the halves of a character. */
+export const shortened = (text: string): string =>
+  text.length <= maxTrailer ? text : text.slice(0, maxTrailer).replace(/[\ud800-\udbff]$/u, '')
+
 const maxMessage = 32 * 1024 * 1024
 const prefixSize = 5
 

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { codes, createLedger, framed, type Hold, type Receiver, receive, type Status } from './framing.js'
+import { codes, createLedger, framed, type Hold, type Receiver, receive, type Status, shortened } from './framing.js'
 
 /** One call of a method. */
 export type Call = {
@@ -103,7 +103,7 @@ const stop = (server: Http2Server, calls: ReadonlySet<() => void>, sessions: Rea
 
 /** HTTP headers hold ASCII: a gRPC message is percent-encoded. */
 const encoded = (message: string): string =>
-  message.replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) => encodeURIComponent(part).replaceAll("'", '%27'))
+  shortened(message).replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) => encodeURIComponent(part).replaceAll("'", '%27'))
 
 const trailersOf = ({ code, message, trailers }: Status): Record<string, string> => ({
   ...trailers,

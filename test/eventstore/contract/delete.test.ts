@@ -1,5 +1,7 @@
+import shared from '@eventstore/db-client/generated/shared_pb.js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expect } from 'chai'
-import { collect, event, events, failure, listen, newStream, revisions, subject } from './store.js'
+import { collect, event, events, failure, listen, newStream, revisions, serviceError, subject } from './store.js'
 
 describe('delete', () => {
   const { client } = subject()
@@ -93,6 +95,38 @@ describe('delete', () => {
       const error = await failure(client().deleteStream(newStream(), { expectedRevision }))
       expect(error.type, `${expectedRevision}`).to.equal('wrong-expected-version')
     }
+  })
+})
+
+describe('what is said of a refused delete', () => {
+  const { client, raw } = subject()
+  const refused = (name: string, expected: (options: InstanceType<typeof streams.DeleteReq.Options>) => void) => {
+    const identifier = new shared.StreamIdentifier()
+    identifier.setStreamName(Buffer.from(name))
+    const options = new streams.DeleteReq.Options()
+    options.setStreamIdentifier(identifier)
+    expected(options)
+    const request = new streams.DeleteReq()
+    request.setOptions(options)
+    return serviceError(
+      new Promise((resolve, reject) => raw().delete(request, (error, found) => (error ? reject(error) : resolve(found)))),
+    )
+  }
+
+  it('is in words that some clients read', async () => {
+    const stream = newStream()
+    const missing = await refused(stream, (options) => options.setRevision('3'))
+    expect(missing.details).to.match(/WrongExpectedVersion\. Stream: test-\S+, Expected version: 3, Actual version: -1$/)
+    await client().appendToStream(stream, events(2))
+    const wrong = await refused(stream, (options) => options.setNoStream(new shared.Empty()))
+    expect(wrong.details).to.match(/WrongExpectedVersion\. Stream: test-\S+, Expected version: -1, Actual version: 1$/)
+    await client().tombstoneStream(stream)
+    expect((await refused(stream, (options) => options.setAny(new shared.Empty()))).details).to.contain('is deleted')
+  })
+
+  it('reaches the client however long the name is', async () => {
+    const stream = newStream('ö'.repeat(20_000))
+    expect((await refused(stream, (options) => options.setRevision('3'))).code).to.equal(9)
   })
 })
 

@@ -162,6 +162,11 @@ describe('subscribing to $all', () => {
       matching(eventTypeFilter({ regex: `${mark}Add` }), [`${mark}cart ${mark}Added`, `${mark}order x${mark}Added`]))
     it('by an expression on the stream', () =>
       matching(streamNameFilter({ regex: `^${mark}cart-` }), [`${mark}cart ${mark}Added`, `${mark}cart ${mark}Removed`]))
+    it("by an expression in .NET's spelling", () =>
+      matching(streamNameFilter({ regex: `(?i)\\A${mark.toUpperCase()}order\\-` }), [
+        `${mark}order x${mark}Added`,
+        `${mark}order $${mark}`,
+      ]))
     it('without system events', async () => {
       const log = listen(client().subscribeToAll({ filter: excludeSystemEvents() }))
       await log.until(live(log))

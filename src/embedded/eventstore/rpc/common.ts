@@ -1,7 +1,7 @@
 import type { StreamIdentifier, UUID } from '@eventstore/db-client/generated/shared_pb.js'
 import type { Map as ProtoMap } from 'google-protobuf'
 import { expected } from '../decide.js'
-import { codes, type Status } from '../framing.js'
+import { codes, type Status, shortened } from '../framing.js'
 import { type NewEvent, tombstoneRevision } from '../message.js'
 import type { Outcome } from '../outcome.js'
 
@@ -112,15 +112,16 @@ export const appendTooLarge: Status = {
   trailers: { exception: 'maximum-append-size-exceeded', 'maximum-append-size': `${maxAppendBytes}` },
 }
 
+// These two messages are EventStoreDB's to the letter: some clients (Python's) read them, not the trailers.
 export const streamDeleted = (name: string): Status => ({
   code: codes.failedPrecondition,
-  message: `the stream ${name} is deleted`,
+  message: `Event stream '${name}' is deleted.`,
   trailers: { exception: 'stream-deleted', 'stream-name': trailerText(name) },
 })
 
 export const wrongVersion = (name: string, expectation: number, current: number): Status => ({
   code: codes.failedPrecondition,
-  message: `the stream ${name} is at ${current}, expected was ${expectation}`,
+  message: `Delete failed due to WrongExpectedVersion. Stream: ${name}, Expected version: ${expectation}, Actual version: ${current}`,
   trailers: {
     exception: 'wrong-expected-version',
     'stream-name': trailerText(name),
@@ -134,7 +135,10 @@ export const timedOut: Status = { code: codes.aborted, message: 'the write was n
 export const cancelled: Status = { code: codes.cancelled, message: 'the node is stopping' }
 
 /** Trailers are ASCII: a name that isn't is percent-encoded. */
-const trailerText = (name: string): string => (/^[\x20-\x7e]*$/.test(name) ? name : encodeURIComponent(name))
+const trailerText = (name: string): string => {
+  const short = shortened(name)
+  return /^[\x20-\x7e]*$/.test(short) ? short : encodeURIComponent(short)
+}
 
 /** The most that a write may take, in milliseconds; a client's own deadline may be nearer. */
 export const writeTimeout = 2_000
