@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
@@ -220,6 +221,18 @@ describe('care for the embedded event store', () => {
       throw new Error('the node went away')
     }
     expect((await failure(writeBackup(broken(), join(work, 'backup')))).message).to.equal('the node went away')
+    expect(await readdir(work)).to.deep.equal(['store'])
+  })
+
+  it('says that no node answers, or that it went away', async () => {
+    const silent = createServer((socket) => socket.once('data', () => socket.destroy()))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const there = { host: '127.0.0.1', port: (silent.address() as AddressInfo).port }
+    expect(await failure(askNode(there, 'verify'))).to.be.instanceOf(AdminFailed)
+    await new Promise((resolve) => silent.close(resolve))
+    const error = await failure(writeBackup(backupOfNode(there), join(work, 'backup')))
+    expect(error).to.be.instanceOf(AdminFailed)
+    expect(error.message).to.match(/no node answers at 127\.0\.0\.1:\d+: .*ECONNREFUSED/)
     expect(await readdir(work)).to.deep.equal(['store'])
   })
 

@@ -75,14 +75,19 @@ export class AdminFailed extends Error {
 
 async function* ask({ host, port }: Address, task: string): AsyncIterable<Buffer> {
   const session = connect(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
-  const failed = new Promise<never>((_, reject) => session.on('error', reject))
-  failed.catch(() => undefined)
+  // What ends the connection ends the request too, which says why.
+  session.on('error', () => undefined)
   try {
     const request = session.request({ ':method': 'POST', ':path': `${prefix}${task}` }, { endStream: true })
-    const status = await Promise.race([
-      failed,
-      new Promise<number>((resolve) => request.on('response', (headers) => resolve(headers[':status']!))),
-    ])
+    const status = await new Promise<number>((resolve, reject) => {
+      const gone = (error?: Error): void => {
+        const why = (error?.cause ?? error) as Error | undefined
+        reject(new AdminFailed(`no node answers at ${host}:${port}${why ? `: ${why.message}` : ''}`))
+      }
+      request.on('response', (headers) => resolve(headers[':status']!))
+      request.on('error', gone)
+      request.on('close', () => gone())
+    })
     if (status !== 200) throw new AdminFailed(status === 409 ? 'the node is at another such task' : `the node answered ${status}`)
     for await (const chunk of request) yield chunk as Buffer
   } finally {
