@@ -71,6 +71,13 @@ const storeOf = async (place: Place): Promise<string> => {
   return folder
 }
 
+/** It may have been aborted before the node was ready. */
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
 const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
   const folder = folderOf(place)
   const { signal } = untilSignalled()
@@ -81,7 +88,7 @@ const serve = async ({ port, host, ...place }: Place & Address): Promise<void> =
     progress.stop()
     console.log(`the event store of ${folder} serves esdb://${host.includes(':') ? `[${host}]` : host}:${node.port}?tls=false`)
     try {
-      await Promise.race([node.failed, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))])
+      await Promise.race([node.failed, aborted(signal)])
     } finally {
       await node.close()
     }

@@ -59,6 +59,15 @@ describe('tillroll eventstore', function () {
     expect([again.code, again.err]).to.deep.equal([1, `tillroll: ${restored} is not empty\n`])
   })
 
+  it('stops when it is told to before it serves', async () => {
+    const child = spawnCli(['eventstore', 'serve', '--data', join(folder, 'early'), '--port', String(await freePort())], {})
+    const exited = new Promise<number | null>((resolve) => child.on('exit', resolve))
+    const held = async (): Promise<boolean> => (await readdir(folder)).includes('early')
+    while (!(await held())) await new Promise(setImmediate)
+    child.kill('SIGTERM')
+    expect(await exited).to.equal(0)
+  })
+
   it('says where a file is damaged', async () => {
     const [segment] = (await readdir(data)).filter((name) => name.startsWith('log-')).sort()
     const file = await open(join(data, segment!), 'r+')

@@ -266,6 +266,28 @@ describe('care for the embedded event store', () => {
       await writeFile(path, bytes)
       await open()
     })
+
+    it('misses the last segment, behind a scavenged one too', async () => {
+      const stream = newStream()
+      await write(stream, 100)
+      await client.deleteStream(stream)
+      await askNode(at(), 'scavenge')
+      await write(stream, 1)
+      await close()
+      const last = join(
+        folder,
+        (await readdir(folder))
+          .filter((name) => name.startsWith('log-'))
+          .sort()
+          .at(-1)!,
+      )
+      const bytes = await readFile(last)
+      await rm(last)
+      expect((await verifyFolder(folder)).problems).to.have.length(1)
+      await writeFile(last, bytes)
+      expect((await verifyFolder(folder)).problems).to.deep.equal([])
+      await open()
+    })
   })
 
   it('is asked for one thing at a time, and for nothing that it does not know', async () => {

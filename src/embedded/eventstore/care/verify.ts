@@ -68,6 +68,8 @@ export const verifyFolder = async (folder: string, onProgress?: Progress, files:
       }
       await verifySegment(found, reading, segment)
       end = segment.end
+      if (last && segment.runs && !(mark?.closed && mark.synced === end))
+        found.problems.push(`${segment.path} is the last one, and what follows it is missing`)
       onProgress?.(index + 1, names.length)
     } finally {
       await segment.file.close()
