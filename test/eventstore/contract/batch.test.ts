@@ -115,6 +115,8 @@ describe('batch append', () => {
     const reply = await replyTo(id)
     expect(typeOf(reply)).to.equal('type.googleapis.com/event_store.client.StreamDeleted')
     expect(reply.getError()!.getCode()).to.equal(5)
+    const details = shared.StreamDeleted.deserializeBinary(reply.getError()!.getDetails()!.getValue_asU8())
+    expect(Buffer.from(details.getStreamIdentifier()!.getStreamName_asU8()).toString()).to.equal(stream)
   })
 
   it('answers a deadline that has passed with a timeout, and writes nothing', async () => {

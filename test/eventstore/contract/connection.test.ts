@@ -1,5 +1,6 @@
 import { EventStoreDBClient, START, streamNameFilter } from '@eventstore/db-client'
 import gossipGrpc from '@eventstore/db-client/generated/gossip_grpc_pb.js'
+import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import features from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
@@ -20,6 +21,8 @@ describe('the connection', () => {
     asking.close()
     expect(answer.getEventStoreServerVersion()).to.match(/^\d+\.\d+/)
     const names = answer.getMethodsList().map((method) => `${method.getServiceName()}/${method.getMethodName()}`)
+    const reading = answer.getMethodsList().find((method) => method.getMethodName() === 'read')
+    expect(reading!.getFeaturesList()).to.include.members(['position', 'events'])
     for (const method of ['read', 'append', 'batchappend', 'delete', 'tombstone']) {
       expect(names).to.include(`event_store.client.streams.streams/${method}`)
     }
@@ -42,6 +45,10 @@ describe('the connection', () => {
     asking.close()
     const [member] = answer.getMembersList()
     expect(member!.getIsAlive()).to.equal(true)
+    expect(member!.getState()).to.equal(gossip.MemberInfo.VNodeState.LEADER)
+    // Ticks of 100 ns since the year 1.
+    const told = Number(BigInt(member!.getTimeStamp()) / 10_000n - 62_135_596_800_000n)
+    expect(Math.abs(told - Date.now())).to.be.lessThan(60_000)
     expect(member!.getHttpEndPoint()!.getPort()).to.equal(embedded()!.port)
     expect(member!.getInstanceId()!.getString()).to.match(/^[0-9a-f-]{36}$/)
     return undefined
@@ -75,6 +82,10 @@ describe('the connection', () => {
       .join('')
     expect(text).to.equal(one!.id.replaceAll('-', ''))
     expect(recorded.getMetadataMap().get('type')).to.equal('Happened')
+    // Ticks of 100 ns since 1970.
+    const created = recorded.getMetadataMap().get('created')!
+    expect(created).to.match(/^\d{17}$/)
+    expect(Math.abs(Number(BigInt(created) / 10_000n) - Date.now())).to.be.lessThan(60_000)
     expect(found.getEvent()!.hasCommitPosition()).to.equal(true)
   })
 

@@ -233,6 +233,15 @@ describe('links', () => {
     }
   })
 
+  it('come alone where their target is too old', async () => {
+    const [stream, links] = [await target(), newStream()]
+    await client().appendToStream(links, jsonLink(0, stream))
+    await client().setStreamMetadata(stream, { maxAge: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    const [link] = await collect(client().readStream(links, { resolveLinkTos: true }))
+    expect([link!.event, link!.link!.type]).to.deep.equal([undefined, '$>'])
+  })
+
   it('are followed in $all, and in subscriptions', async () => {
     const [stream, links] = [await target(), newStream()]
     const { position } = await client().appendToStream(links, jsonLink(0, stream))
