@@ -52,7 +52,7 @@ export const isCatalogWhole = async (folder: string, size: number, sum: number):
   try {
     return (await stat(fileOf(folder))).size === size && (await sumOf(folder)) === sum
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
     throw error
   }
 }

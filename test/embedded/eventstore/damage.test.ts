@@ -151,6 +151,10 @@ describe('damaged files of the embedded event store', () => {
     const damages: (() => Promise<unknown>)[] = [
       () => unlink(index),
       () => rm(join(folder, 'index'), { recursive: true }),
+      async () => {
+        await rm(join(folder, 'index'), { recursive: true })
+        await writeFile(join(folder, 'index'), 'no folder')
+      },
       ...[0, 1, 4096, length >> 1, length - 1].map((size) => () => truncate(index, size)),
       ...Array.from({ length: 12 }, (_, i) => async () => {
         const bytes = await readFile(index)
