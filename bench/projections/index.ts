@@ -64,9 +64,8 @@ try {
     return count
   })
   const last = (await store.last())!
-  const at = { commit: last.position, prepare: last.preparePosition, eventId: last.id }
   const client = await database.pool.connect()
-  await transaction(client, () => beginCheckpoint(client, projections, 'bench', at))
+  await transaction(client, () => beginCheckpoint(client, projections, 'bench', last))
   client.release()
   await measured('rebuild --all', async () => {
     const rebuilt = await rebuild({

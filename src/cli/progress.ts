@@ -61,6 +61,17 @@ const lines = (json: boolean) => {
   }
 }
 
+/** Tells now and then how many there are by now, in work of which nobody knows how much it is. */
+export const createTicker = (what: string) => {
+  let last = performance.now()
+  return (count: number): void => {
+    const now = performance.now()
+    if (now - last < everyMilliseconds) return
+    last = now
+    process.stderr.write(`${count} ${what}\n`)
+  }
+}
+
 /** Events so far, events a second, and how long the rest will take at that rate. */
 const createMeasure = () => {
   const began = performance.now()

@@ -16,7 +16,7 @@ import { projectionStatus, type Status } from '../projections/status.js'
 import { renewView, rollback } from '../projections/swap.js'
 import { verify } from '../projections/verify.js'
 import type { Instance, WithInstance } from './instance.js'
-import { createProgress } from './progress.js'
+import { createProgress, createTicker } from './progress.js'
 
 type RebuildFlags = { readonly all?: true; readonly parallel: number; readonly verifyOnly?: true; readonly json?: true }
 
@@ -96,7 +96,7 @@ const list = async ({ database, store }: Instance, { json }: { json?: true }): P
           state,
           generation: live?.generation ?? '',
           version: live ? `${live.version}${live.version === version ? '' : ` (here ${version})`}` : '',
-          beside: beside.map(({ generation }) => generation).join(', '),
+          beside: beside.map(({ generation, unproven }) => `${generation}${unproven ? ' (not compared yet)' : ''}`).join(', '),
           rows,
           parked,
         },
@@ -117,10 +117,13 @@ const verifyOne = async (
   projection: AnyProjection,
   { sample }: { sample?: number },
 ): Promise<void> => {
-  const { rows, differences } = await verify(database.pool, store, projection, sample === undefined ? {} : { sample })
+  const { rows, differing, differences } = await verify(database.pool, store, projection, {
+    ...(sample !== undefined && { sample }),
+    onProgress: createTicker(`rows of ${projection.name} folded again`),
+  })
   for (const difference of differences) console.log(differenceLines(difference, 'the row', 'its stream').join('\n'))
-  if (differences.length > 0)
-    throw new Error(`${differences.length} of ${rows} rows of ${projection.name} differ from their streams`)
+  if (differing > differences.length) console.log(`  and ${differing - differences.length} more`)
+  if (differing > 0) throw new Error(`${differing} of ${rows} rows of ${projection.name} differ from their streams`)
   console.log(`${projection.name}: ${rows} rows are as their streams say`)
 }
 
@@ -210,6 +213,8 @@ const sentences = ({ projection, generation, resumed, comparison, right, wrong, 
   if (comparison) lines.push(`  ${comparison.rows} rows, ${comparison.differing} of them not as the live ones were`)
   for (const difference of comparison?.differences ?? [])
     lines.push(...differenceLines(difference, 'the old generation', 'the new one'))
+  if (comparison && comparison.differing > comparison.differences.length)
+    lines.push(`  and ${comparison.differing - comparison.differences.length} more`)
   if (right > 0) lines.push(`  ${right} of these rows, folded once more from their streams, are as they were built`)
   if (wrong > 0) lines.push(`  ${wrong} of these rows, folded once more from their streams, are NOT as they were built`)
   return lines.join('\n')

@@ -1,5 +1,5 @@
 import { type Checkpoint, type Client, changeCheckpoint, Fenced, lockCheckpoint, moveCheckpoint } from './checkpoint.js'
-import { type Failure, type FoldEvent, type Folded, foldBatch } from './fold.js'
+import { type Failure, type FoldEvent, type Folded, foldBatch, isStorable } from './fold.js'
 import { categoryOf } from './projection.js'
 import { key, park, parkedStreams } from './quarantine.js'
 import { isRefusedRow } from './sqlstate.js'
@@ -87,7 +87,7 @@ export const applyToTable = async (
   const own = events.filter(({ streamId }) => categoryOf(streamId) === projection.category)
   if (own.length === 0) return []
   const isParked = (streamId: string) => parked.get(key(projection.name, generation))?.has(streamId) ?? false
-  const stored = await readRows(client, table, [...new Set(own.map(({ streamId }) => streamId))])
+  const stored = await readRows(client, table, [...new Set(own.map(({ streamId }) => streamId).filter(isStorable))])
   const { folded, failures } = foldBatch(projection, stored, own, isParked)
   return [...failures, ...(await write(client, table, [...folded.values()], { stored, events: own }))]
 }

@@ -4,7 +4,12 @@ import type { Position } from '../eventstore/store.js'
 /** The channel on which every move of the checkpoint, and every change of what it names, is told: the payload is the commit position. */
 export const channel = 'tillroll_projections'
 
-export type Generation = { readonly generation: number; readonly version: number }
+export type Generation = {
+  readonly generation: number
+  readonly version: number
+  /** Fed beside the live one, and not compared with it yet: nothing to go back to. */
+  readonly unproven?: true
+}
 
 /** Which tables of a projection are folded up to the checkpoint. */
 export type Fed = {
@@ -72,11 +77,16 @@ export const lockCheckpoint = async (client: Client): Promise<Checkpoint> => {
 }
 
 /** Makes the row where there is none. */
-export const createCheckpoint = async (client: Client, { storeId, at, generations }: Checkpoint): Promise<void> => {
+export const createCheckpoint = async (
+  client: Client,
+  { storeId, at, generations }: Pick<Checkpoint, 'storeId' | 'at' | 'generations'>,
+  created?: Date,
+): Promise<void> => {
+  const { commit = null, prepare = null, eventId = null } = at ?? {}
   await client.query(
-    `insert into tillroll.checkpoint (name, store_id, commit_position, prepare_position, event_id, generations)
-     values ('projections', $1, $2, $3, $4, $5) on conflict (name) do nothing`,
-    [storeId, at?.commit.toString() ?? null, at?.prepare.toString() ?? null, at?.eventId ?? null, JSON.stringify(generations)],
+    `insert into tillroll.checkpoint (name, store_id, commit_position, prepare_position, event_id, event_created, generations)
+     values ('projections', $1, $2, $3, $4, $5, $6) on conflict (name) do nothing`,
+    [storeId, commit?.toString(), prepare?.toString(), eventId, created, JSON.stringify(generations)],
   )
 }
 

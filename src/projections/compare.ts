@@ -18,14 +18,13 @@ export const compare = async (client: pg.ClientBase, live: Table, built: Table, 
   transaction(client, async () => {
     await client.query('set transaction isolation level repeatable read, read only')
     const { rows: counts } = await client.query<{ count: number }>(`select count(*)::int8 as count from ${built.name}`)
-    const joined = `from ${live.name} a full join ${built.name} b using (stream_id) where a is distinct from b`
-    const { rows: differing } = await client.query<{ count: number }>(`select count(*)::int8 as count ${joined}`)
-    const { rows } = await client.query<{ stream_id: string; live: Row | null; built: Row | null }>(
-      `select stream_id, to_jsonb(a) as live, to_jsonb(b) as built ${joined} order by stream_id limit ${show}`,
+    const { rows } = await client.query<{ stream_id: string; live: Row | null; built: Row | null; differing: number }>(
+      `select stream_id, to_jsonb(a) as live, to_jsonb(b) as built, count(*) over () as differing
+       from ${live.name} a full join ${built.name} b using (stream_id) where a is distinct from b order by stream_id limit ${show}`,
     )
     return {
       rows: Number(counts[0]!.count),
-      differing: Number(differing[0]!.count),
+      differing: rows[0]?.differing ?? 0,
       differences: rows.map(({ stream_id, live, built }) => ({
         streamId: stream_id,
         live: live ?? undefined,

@@ -3,13 +3,8 @@ import { finished } from 'node:stream/promises'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { Folded } from './fold.js'
+import { jsonText, Unstorable } from './sqlstate.js'
 import type { Table } from './tables.js'
-
-/** A string that UTF-8 can't hold is refused here as the database refuses it in JSON: Node would write another character instead. */
-class Unstorable extends Error {
-  override readonly name = 'Unstorable'
-  readonly code = '22P02'
-}
 
 /** Writes rows that the table doesn't have, by far the quickest way. Throws what the database throws on a row that it refuses. */
 export const copyRows = async (client: pg.ClientBase, table: Table, rows: readonly Folded[]): Promise<void> => {
@@ -44,10 +39,12 @@ function* encoded({ columns, json }: Table, rows: readonly Folded[]): Iterable<s
   if (chunk) yield chunk
 }
 
+/** As the value would arrive in JSON, which is how it is written elsewhere: the same rows, also of events that nobody expected. */
 const field = (value: unknown, json: boolean): string => {
   if (value === null || value === undefined) return '\\N'
-  if (json) return escaped(JSON.stringify(value))
-  return typeof value === 'string' ? escaped(value) : String(value)
+  if (typeof value === 'string' && !json) return escaped(value)
+  if (typeof value === 'number' && !Number.isFinite(value)) return '\\N'
+  return typeof value === 'object' || json ? escaped(jsonText(value)) : String(value)
 }
 
 const special = /[\\\t\n\r\p{Surrogate}]/u
@@ -57,7 +54,8 @@ const escaped = (text: string): string =>
   special.test(text)
     ? text.replaceAll(/[\\\t\n\r\p{Surrogate}]/gu, (character) => {
         const written = escapes[character]
-        if (!written) throw new Unstorable('a string with half a surrogate pair')
+        // As the database refuses it in JSON: Node would write another character instead.
+        if (!written) throw new Unstorable('a string with half a surrogate pair', '22P02')
         return written
       })
     : text

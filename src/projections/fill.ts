@@ -2,10 +2,11 @@ import type pg from 'pg'
 import type { Position } from '../eventstore/store.js'
 import { refusedIn, transaction } from './batch.js'
 import { copyRows } from './copy.js'
-import { describe, evolved, type Failure, type Folded } from './fold.js'
+import { assertStorable, describe, evolved, type Failure, type Folded, isStorable } from './fold.js'
+import { inCategory } from './projection.js'
 import { park, parkedStreams } from './quarantine.js'
 import type { Source, SourceEvent } from './source.js'
-import { isRefusedRow } from './sqlstate.js'
+import { isRefusedRow, jsonText } from './sqlstate.js'
 import { readRows, type Table, writeRows } from './tables.js'
 
 /** One of the parts that the streams of a new generation are split into; each goes its own way through the history. */
@@ -42,7 +43,7 @@ type Entry = {
 /** The rows of one part in memory: the changed ones, and of the others those that were touched last. */
 type Cache = {
   readonly part: Part
-  readonly prefix: string
+  readonly isOwn: (streamId: string) => boolean
   readonly entries: Map<string, Entry>
   readonly parked: Set<string>
   changed: Entry[]
@@ -61,7 +62,7 @@ export const fill = async (options: FillOptions): Promise<void> => {
   const parked = await parkedStreams(options.reader)
   const caches = parts.map((part) => ({
     part,
-    prefix: `${part.table.projection.category}-`,
+    isOwn: inCategory(part.table.projection.category),
     entries: new Map<string, Entry>(),
     changed: [] as Entry[],
     weight: 0,
@@ -119,15 +120,15 @@ const foldInto = async (
   number: number,
   { source, reader }: FillOptions,
 ): Promise<readonly Failure[]> => {
-  const { entries, parked, prefix } = cache
+  const { entries, parked, isOwn } = cache
   const { table, part, parts, at } = cache.part
   const after = at?.commit ?? -1n
   const own = batch.filter(
-    ({ streamId, position }) =>
-      streamId.startsWith(prefix) && position > after && partOf(streamId, parts) === part && !parked.has(streamId),
+    ({ streamId, position }) => isOwn(streamId) && position > after && partOf(streamId, parts) === part && !parked.has(streamId),
   )
   const missing = new Set<string>()
-  for (const { streamId, revision } of own) if (revision > 0 && !entries.has(streamId)) missing.add(streamId)
+  for (const { streamId, revision } of own)
+    if (revision > 0 && !entries.has(streamId) && isStorable(streamId)) missing.add(streamId)
   for (const [streamId, folded] of await readRows(reader, table, [...missing])) {
     const weight = weigh(folded)
     entries.set(streamId, { folded, taken: folded, written: folded, inTable: true, touched: number, weight })
@@ -145,7 +146,7 @@ const foldInto = async (
 const overhead = 400
 const usualSize = 150
 
-const weigh = ({ row }: Folded): number => overhead + 2 * JSON.stringify(row ?? null).length
+const weigh = ({ row }: Folded): number => overhead + 2 * jsonText(row ?? null).length
 
 const foldEvent = (cache: Cache, open: Source['open'], raw: SourceEvent, number: number): Failure | undefined => {
   const { streamId, revision } = raw
@@ -153,6 +154,7 @@ const foldEvent = (cache: Cache, open: Source['open'], raw: SourceEvent, number:
   if (entry && revision <= entry.folded.revision) return undefined
   const event = open(raw)
   try {
+    if (!entry) assertStorable(streamId)
     const folded = evolved(cache.part.table.projection.evolve, entry?.folded, event)
     const added = (event.size ?? usualSize) + (entry ? 0 : overhead)
     if (!entry) {

@@ -44,12 +44,20 @@ export const foldBatch = (
     const before = folded.get(streamId) ?? stored.get(streamId)
     if (before && event.revision <= before.revision) continue
     try {
+      assertStorable(streamId)
       folded.set(streamId, evolved(evolve, before, event))
     } catch (error) {
       failed.set(streamId, { streamId, event, error: describe(error) })
     }
   }
   return { folded, failures: [...failed.values()] }
+}
+
+/** The database has no text with a NUL in it: it can't even be asked for such a row. */
+export const isStorable = (streamId: string): boolean => !streamId.includes('\0')
+
+export const assertStorable = (streamId: string): void => {
+  if (!isStorable(streamId)) throw new Error('the name of the stream has a NUL in it')
 }
 
 export const evolved = (evolve: AnyProjection['evolve'], before: Folded | undefined, event: FoldEvent): Folded => ({

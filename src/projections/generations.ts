@@ -1,3 +1,4 @@
+import type { RecordedEvent } from '../eventstore/store.js'
 import {
   type Checkpoint,
   type Client,
@@ -15,9 +16,10 @@ import { addIndexes, createTable, createView, dropTable, openTable, type Table }
 
 /**
  * `building`: stands at positions of its own, and is on its way to the checkpoint. `fed`: stands at the checkpoint. `left`: stood at the
- * checkpoint until a release came that can't fold it; where it stood is kept, so that its own release can go on from there.
+ * checkpoint until a release came that can't fold it; where it stood is kept, so that its own release can go on from there. `unwanted`:
+ * to be dropped as soon as nobody reads it or depends on it.
  */
-export type GenerationState = 'building' | 'fed' | 'left'
+export type GenerationState = 'building' | 'fed' | 'left' | 'unwanted'
 
 /** Another release's tables are live, whose folds this one doesn't have. */
 export class Superseded extends Error {
@@ -46,22 +48,23 @@ export const openFed = async (
   return tables
 }
 
-/** The first checkpoint of a database: empty tables, before the first event; or, with `at`, no tables yet, to be built up to there. */
+/** The first checkpoint of a database: empty tables, before the first event; or, with `last`, no tables yet, to be built up to that one. */
 export const beginCheckpoint = async (
   client: Client,
   projections: readonly AnyProjection[],
   storeId: string,
-  at?: Checkpoint['at'],
+  last?: Pick<RecordedEvent, 'id' | 'position' | 'preparePosition' | 'created'>,
 ): Promise<void> => {
   const generations: Record<string, Fed> = {}
   for (const projection of projections) {
-    if (at) continue
+    if (last) continue
     const generation = await newGeneration(client, projection, 'fed')
     await addIndexes(client, projection, generation.generation)
     await createView(client, projection, generation.generation)
     generations[projection.name] = { live: generation, beside: [] }
   }
-  await createCheckpoint(client, { storeId, at, generations, changes: 0, epoch: 0 })
+  const at = last && { commit: last.position, prepare: last.preparePosition, eventId: last.id }
+  await createCheckpoint(client, { storeId, at, generations }, last?.created)
 }
 
 export const newGeneration = async (client: Client, projection: AnyProjection, state: GenerationState): Promise<Generation> => {
@@ -122,6 +125,12 @@ export const feed = async (client: Client, projection: Pick<AnyProjection, 'name
   ])
 }
 
+/** For a transaction: nothing is known of its streams any more, and `dropUnwanted` drops the table. Not for one that the checkpoint names. */
+export const unwanted = async (client: Client, projection: Pick<AnyProjection, 'name'>, generation: number): Promise<void> => {
+  await setState(client, projection, generation, 'unwanted')
+  await client.query('delete from tillroll.quarantine where projection = $1 and generation = $2', [projection.name, generation])
+}
+
 const setState = async (
   client: Client,
   { name }: Pick<AnyProjection, 'name'>,
@@ -135,7 +144,7 @@ const setState = async (
   ])
 }
 
-/** The table and everything that is known of it. Not for one that the checkpoint still names. */
+/** The table and everything that is known of it: waits for whoever reads it. Not for one that the checkpoint still names. */
 export const dropGeneration = async (
   client: Client,
   projection: Pick<AnyProjection, 'name'>,

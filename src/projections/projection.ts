@@ -39,5 +39,11 @@ export const categoryOf = (streamId: string): string => {
   return dash < 0 ? streamId : streamId.slice(0, dash)
 }
 
+/** Whether a stream is of the category, as `categoryOf` says: told without making a string of each stream's. */
+export const inCategory = (category: string): ((streamId: string) => boolean) => {
+  const prefix = `${category}-`
+  return (streamId) => streamId.startsWith(prefix) || streamId === category
+}
+
 /** What follows the category: the id, as domain and HTTP know it. */
 export const idOfStream = (streamId: string): string => streamId.slice(streamId.indexOf('-') + 1)

@@ -30,10 +30,22 @@ export const park = async (
        set error = excluded.error, event_id = excluded.event_id, event_type = excluded.event_type, revision = excluded.revision,
            position = excluded.position, attempts = tillroll.quarantine.attempts + 1, last_at = now()`,
       // What is refused may be the very characters that this table would refuse too.
-      [projection, generation, streamId, printable(error), event.id, event.type, event.revision, event.position.toString()],
+      [
+        projection,
+        generation,
+        nameOf(streamId),
+        printable(error),
+        event.id,
+        printable(event.type),
+        event.revision,
+        event.position.toString(),
+      ],
     )
   }
 }
+
+/** An index takes no more; no stream of the shop's own is called anything like it. */
+const nameOf = (streamId: string): string => printable(streamId).slice(0, 500)
 
 const printable = (text: string): string => Buffer.from(text.replaceAll('\0', '\\0')).toString().slice(0, 2_000)
 

@@ -7,12 +7,12 @@ import { checkEpoch, keepLease, type Lease, LeaseLost } from '../platform/lease.
 import { transaction } from './batch.js'
 import { type Generation, lockCheckpoint, readCheckpoint } from './checkpoint.js'
 import { type Comparison, compare } from './compare.js'
-import { dropGeneration, fedOf, newGeneration } from './generations.js'
+import { fedOf, newGeneration, unwanted } from './generations.js'
 import { rebuildLease, usualMemory, withClients } from './part.js'
 import { readParts } from './parts.js'
 import type { AnyProjection } from './projection.js'
 import { isPassing } from './sqlstate.js'
-import { discard, join, renewView, swap, TooFar } from './swap.js'
+import { discard, dropUnwanted, join, renewView, swap, TooFar } from './swap.js'
 import { addIndexes, openTable } from './tables.js'
 import { judge } from './verify.js'
 
@@ -113,7 +113,13 @@ const persistently = async (options: RebuildOptions, held: Lease): Promise<reado
 
 const patience = 50
 
-type Built = { readonly projection: AnyProjection; readonly generation: Generation; readonly resumed: boolean }
+type Built = {
+  readonly projection: AnyProjection
+  readonly generation: Generation
+  readonly resumed: boolean
+  /** It stands at the checkpoint already: the rebuild before came as far as that. */
+  readonly fed: boolean
+}
 
 const run = async (options: RebuildOptions, client: pg.PoolClient, held: Lease): Promise<readonly Rebuilt[]> => {
   const { projections, onProgress = () => undefined } = options
@@ -124,20 +130,27 @@ const run = async (options: RebuildOptions, client: pg.PoolClient, held: Lease):
       return work()
     })
   const built: Built[] = []
-  for (const projection of projections) built.push(await guarded(() => candidate(client, projection, options)))
-  await read(options, held, built)
+  for (const projection of projections) {
+    await renewViewOf(options, client, projection)
+    built.push(await guarded(() => candidate(client, projection, options)))
+    await tidy(options, client, projection)
+  }
+  const unread = built.filter(({ fed }) => !fed)
+  await read(options, held, unread)
+  held.signal.throwIfAborted()
 
-  for (const { projection, generation } of built) {
+  for (const { projection, generation } of unread) {
     onProgress({ phase: 'indexing', events: 0, done: 1 })
     await addIndexes(client, projection, generation.generation)
     await client.query(`analyze tillroll.${projection.name}_${generation.generation}`)
   }
   const rebuilt: Rebuilt[] = []
   for (const each of built) {
-    const took = await joined(options, client, held, each, guarded)
+    const took = !each.fed && (await joined(options, client, held, each, guarded))
     onProgress({ phase: 'comparing', events: 0, done: 1 })
     rebuilt.push(took ? { ...named(each), ...unproven, live: true } : await prove(options, client, each, guarded))
     await renewViewOf(options, client, each.projection)
+    await tidy(options, client, each.projection)
   }
   return rebuilt
 }
@@ -150,7 +163,7 @@ const named = ({ projection, generation, resumed }: Built) => ({
 
 const unproven = { comparison: undefined, right: 0, wrong: 0 }
 
-/** The generation to build: one of today's version that was begun or left, else a new one. Others that were begun are dropped. */
+/** The generation to build: one of today's version that was begun or left, else a new one. Others that were begun are not wanted any more. */
 const candidate = async (
   client: pg.ClientBase,
   projection: AnyProjection,
@@ -158,16 +171,23 @@ const candidate = async (
 ): Promise<Built> => {
   const checkpoint = await lockCheckpoint(client)
   const { rows } = await client.query<Generation & { state: string }>(
-    `select generation, version, state from tillroll.generation where projection = $1 and state <> 'fed' order by generation desc`,
+    `select generation, version, state from tillroll.generation
+     where projection = $1 and state in ('building', 'left') order by generation desc`,
     [projection.name],
   )
   const begun = rows.find(({ version }) => version === projection.version)
   for (const other of rows) {
-    if (other !== begun && other.state === 'building') await dropGeneration(client, projection, other.generation)
+    if (other !== begun && other.state === 'building') await unwanted(client, projection, other.generation)
   }
-  if (begun) return { projection, generation: { generation: begun.generation, version: begun.version }, resumed: true }
+  const { beside } = fedOf(checkpoint, projection)
+  const joined = beside.find(({ version, unproven }) => unproven && version === projection.version)
+  const known = joined ?? begun
+  if (known) {
+    const { generation, version } = known
+    return { projection, generation: { generation, version }, resumed: true, fed: known === joined }
+  }
   // What is fed beside the live one makes way for what will be.
-  const before = verifyOnly ? [] : fedOf(checkpoint, projection).beside
+  const before = verifyOnly ? [] : beside
   for (const { generation } of before) await discard(client, projection, generation)
   const generation = await newGeneration(client, projection, 'building')
   await client.query(
@@ -175,7 +195,7 @@ const candidate = async (
      select $1, $2, part, $3 from generate_series(0, $3 - 1) as part`,
     [projection.name, generation.generation, parallel],
   )
-  return { projection, generation, resumed: false }
+  return { projection, generation, resumed: false, fed: false }
 }
 
 /** Near enough to the store's end to be brought to the checkpoint while everybody waits. */
@@ -184,6 +204,7 @@ const near = 500
 const read = async (options: RebuildOptions, { epoch, signal }: Lease, built: readonly Built[]): Promise<void> => {
   const { database, store, processes = false, memory = usualMemory, onProgress = () => undefined } = options
   const tables = built.map(({ projection, generation }) => ({ projection, generation: generation.generation }))
+  if (tables.length === 0) return
   for (let first = true; ; first = false) {
     const events = await readParts({
       database,
@@ -239,9 +260,13 @@ const prove = async (options: RebuildOptions, client: pg.PoolClient, built: Buil
     await guarded(() => discard(client, projection, generation.generation))
     return { ...result, live: false }
   }
-  const dropped = await guarded(() => swap(client, projection, generation.generation))
-  for (const old of dropped) await guarded(() => dropGeneration(client, projection, old.generation))
+  await guarded(() => swap(client, projection, generation.generation))
   return { ...result, live: true }
+}
+
+const tidy = async ({ log }: RebuildOptions, client: pg.PoolClient, projection: AnyProjection): Promise<void> => {
+  const kept = await dropUnwanted(client, projection)
+  if (kept.length > 0) log.warn(`${kept.join(', ')} is in use or depended on, and stays until a later rebuild`)
 }
 
 const renewViewOf = async ({ log }: RebuildOptions, client: pg.PoolClient, projection: AnyProjection): Promise<void> => {

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Logger } from 'pino'
 import { backoff, sleep } from '../eventstore/backoff.js'
 import type { Feed } from '../eventstore/feed.js'
-import type { Position, Store } from '../eventstore/store.js'
+import type { Store } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { applyBatch, learner, transaction } from './batch.js'
@@ -163,8 +163,8 @@ const bulkFrom = 2_000
 const assertSameStore = async ({ store, projections, storeId }: RunnerOptions, client: pg.ClientBase): Promise<void> => {
   const checkpoint = await readCheckpoint(client)
   if (checkpoint) return assertStandsIn(store, storeId, checkpoint)
-  const at = (await holdsMoreThan(store, bulkFrom)) ? await lastPosition(store) : undefined
-  await transaction(client, () => beginCheckpoint(client, projections, storeId, at))
+  const last = (await holdsMoreThan(store, bulkFrom)) ? await store.last() : undefined
+  await transaction(client, () => beginCheckpoint(client, projections, storeId, last))
 }
 
 const assertStandsIn = async (
@@ -189,9 +189,4 @@ const holdsMoreThan = async (store: Pick<Store, 'readAll'>, count: number): Prom
   let seen = 0
   for await (const _ of store.readAll()) if (++seen > count) return true
   return false
-}
-
-const lastPosition = async (store: Pick<Store, 'last'>): Promise<(Position & { eventId: string }) | undefined> => {
-  const last = await store.last()
-  return last && { commit: last.position, prepare: last.preparePosition, eventId: last.id }
 }

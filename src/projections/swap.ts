@@ -1,11 +1,11 @@
 import type { Store } from '../eventstore/store.js'
-import { applyToTable, type BatchEvent, writeCarefully } from './batch.js'
+import { applyToTable, type BatchEvent, transaction, writeCarefully } from './batch.js'
 import { type Checkpoint, type Client, changeCheckpoint, type Generation, lockCheckpoint } from './checkpoint.js'
-import { dropGeneration, fedOf, feed, leave, withFed } from './generations.js'
+import { dropGeneration, fedOf, feed, leave, unwanted, withFed } from './generations.js'
 import type { AnyProjection } from './projection.js'
 import { park, parkedStreams } from './quarantine.js'
 import { isDependedOn } from './sqlstate.js'
-import { createView, openTable } from './tables.js'
+import { createView, openTable, tableName } from './tables.js'
 
 /** The new generation is too far behind the checkpoint to be brought to it while everybody waits, or `ahead` of it. */
 export class TooFar extends Error {
@@ -43,7 +43,9 @@ export const join = async (
   const { live, beside } = fedOf(checkpoint, projection)
   const takesOver = live?.version !== candidate.version
   if (takesOver && live) await leave(client, projection, live, checkpoint)
-  const fed = takesOver ? { live: candidate, beside: [] } : { live, beside: [candidate, ...beside] }
+  const fed = takesOver
+    ? { live: candidate, beside: [] }
+    : { live, beside: [{ ...candidate, unproven: true as const }, ...beside] }
   await changeCheckpoint(client, withFed(checkpoint.generations, projection, fed))
   return takesOver
 }
@@ -83,21 +85,22 @@ const standing = async (client: Client, { name }: Pick<AnyProjection, 'name'>, g
   }
 }
 
-/** For a transaction: makes a generation that is fed the live one. The one before goes on being fed, any other is dropped later: the answer. */
-export const swap = async (client: Client, projection: AnyProjection, generation: number): Promise<readonly Generation[]> => {
+/** For a transaction: makes a generation that is fed the live one. The one before goes on being fed, any other is not wanted any more. */
+export const swap = async (client: Client, projection: AnyProjection, generation: number): Promise<void> => {
   const checkpoint = await lockCheckpoint(client)
   const { live, beside } = fedOf(checkpoint, projection)
   const next = beside.find((each) => each.generation === generation)
   if (!next) throw new Error(`${projection.name} generation ${generation} is not fed`)
-  await changeCheckpoint(client, withFed(checkpoint.generations, projection, { live: next, beside: live ? [live] : [] }))
-  return beside.filter((each) => each !== next)
+  const proven = { generation, version: next.version }
+  await changeCheckpoint(client, withFed(checkpoint.generations, projection, { live: proven, beside: live ? [live] : [] }))
+  for (const other of beside) if (other !== next) await unwanted(client, projection, other.generation)
 }
 
 /** For a transaction: back to the generation that was live before. Throws `NoRollback`. */
 export const rollback = async (client: Client, projection: AnyProjection): Promise<{ from: Generation; to: Generation }> => {
   const checkpoint = await lockCheckpoint(client)
   const { live, beside } = fedOf(checkpoint, projection)
-  const previous = beside.find(({ version }) => version === projection.version)
+  const previous = beside.find(({ version, unproven }) => version === projection.version && !unproven)
   if (!live || !previous) {
     throw new NoRollback(`${projection.name} has no generation beside the live one that this release keeps in step`)
   }
@@ -106,7 +109,7 @@ export const rollback = async (client: Client, projection: AnyProjection): Promi
   return { from: live, to: previous }
 }
 
-/** For a transaction: feeds it no longer, and drops it. */
+/** For a transaction: feeds it no longer. It is not wanted any more. */
 export const discard = async (client: Client, projection: AnyProjection, generation: number): Promise<void> => {
   const checkpoint = await lockCheckpoint(client)
   const { live, beside } = fedOf(checkpoint, projection)
@@ -114,17 +117,38 @@ export const discard = async (client: Client, projection: AnyProjection, generat
   const left = beside.filter((each) => each.generation !== generation)
   if (left.length < beside.length)
     await changeCheckpoint(client, withFed(checkpoint.generations, projection, { live, beside: left }))
-  await dropGeneration(client, projection, generation)
+  await unwanted(client, projection, generation)
+}
+
+/**
+ * Drops what isn't wanted any more: by itself, for it waits for whoever reads the table, and nobody should have to wait with it. Answers
+ * the tables that are in use or depended on: the next rebuild tries again.
+ */
+export const dropUnwanted = async (client: Client, projection: AnyProjection): Promise<readonly string[]> => {
+  const { rows } = await client.query<{ generation: number }>(
+    `select generation from tillroll.generation where projection = $1 and state = 'unwanted'`,
+    [projection.name],
+  )
+  const kept: string[] = []
+  for (const { generation } of rows) {
+    const dropped = await patiently(client, () => transaction(client, () => dropGeneration(client, projection, generation)))
+    if (!dropped) kept.push(tableName(projection, generation))
+  }
+  return kept
 }
 
 /**
  * Has the view show this generation. To be called outside of the swap, for it waits for whoever reads the view. Answers whether it could
  * be done.
  */
-export const renewView = async (client: Client, projection: AnyProjection, generation: number): Promise<boolean> => {
+export const renewView = (client: Client, projection: AnyProjection, generation: number): Promise<boolean> =>
+  patiently(client, () => createView(client, projection, generation))
+
+/** Waits only so long for others' locks. Answers whether it could be done. */
+const patiently = async (client: Client, work: () => Promise<void>): Promise<boolean> => {
   try {
     await client.query(`set lock_timeout = '2s'`)
-    await createView(client, projection, generation)
+    await work()
     return true
   } catch (error) {
     if (isDependedOn(error)) return false

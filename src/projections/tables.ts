@@ -2,6 +2,7 @@ import knex from 'knex'
 import type { Client } from './checkpoint.js'
 import type { Folded } from './fold.js'
 import type { AnyProjection } from './projection.js'
+import { isOtherView, jsonText } from './sqlstate.js'
 
 /** A generation's table: the rows of one projection, all folded by one version of its code. */
 export type Table = {
@@ -58,8 +59,15 @@ export const addIndexes = async (client: Client, projection: AnyProjection, gene
 /** The view of the projection's name is for people and their tools: the shop itself reads the generation that the checkpoint names. */
 export const createView = async (client: Client, projection: Pick<AnyProjection, 'name'>, generation: number): Promise<void> => {
   const view = `tillroll.${projection.name}`
-  // Sent at once, both are one transaction: nobody finds the view missing.
-  await client.query(`drop view if exists ${view}; create view ${view} as select * from ${tableName(projection, generation)}`)
+  const as = `view ${view} as select * from ${tableName(projection, generation)}`
+  try {
+    // What depends on it stays, as long as the columns do.
+    await client.query(`create or replace ${as}`)
+  } catch (error) {
+    if (!isOtherView(error)) throw error
+    // Sent at once, both are one transaction: nobody finds the view missing.
+    await client.query(`drop view ${view}; create ${as}`)
+  }
 }
 
 export const dropTable = async (client: Client, projection: Pick<AnyProjection, 'name'>, generation: number): Promise<void> => {
@@ -107,7 +115,7 @@ export const writeRows = async (client: Client, table: Table, rows: readonly Fol
        select stream_id, ${quoted(names)} from json_populate_recordset(null::${table.name}, $1::json)
        on conflict (stream_id) do update set (${quoted(names)}) = row(${names.map((name) => `excluded."${name}"`).join(', ')})
        where t.revision < excluded.revision`,
-      [JSON.stringify(records)],
+      [jsonText(records)],
     )
   }
   if (gone.length > 0) {

@@ -6,7 +6,21 @@ import { fedOf } from './generations.js'
 import type { AnyProjection } from './projection.js'
 import { foldedOf, openTable, type StoredRow, type Table } from './tables.js'
 
-export type Verified = { readonly projection: string; readonly rows: number; readonly differences: readonly Difference[] }
+export type Verified = {
+  readonly projection: string
+  readonly rows: number
+  readonly differing: number
+  /** The first of them. */
+  readonly differences: readonly Difference[]
+}
+
+export type VerifyOptions = {
+  /** So many rows, at random; left out: all. */
+  readonly sample?: number
+  /** Of the differences, how many are answered. */
+  readonly show?: number
+  readonly onProgress?: (rows: number) => void
+}
 
 /**
  * Folds live rows again from their streams and compares: all of them, or a random `sample`. `live` of a difference is the row, `built` is
@@ -16,13 +30,14 @@ export const verify = async (
   client: Client,
   store: Pick<Store, 'read'>,
   projection: AnyProjection,
-  { sample, onProgress }: { readonly sample?: number; readonly onProgress?: (rows: number) => void } = {},
+  { sample, show = 20, onProgress = () => undefined }: VerifyOptions = {},
 ): Promise<Verified> => {
   const { live } = fedOf((await readCheckpoint(client))!, projection)
   if (live?.version !== projection.version)
     throw new Error(`no generation of ${projection.name} of this release's version is live`)
   const table = await openTable(client, projection, live.generation)
   const differences: Difference[] = []
+  let differing = 0
   let rows = 0
   for await (const page of sample === undefined ? allRows(client, table) : sampled(client, table, sample)) {
     const pairs = await inParallel(page, async (stored) => ({
@@ -30,11 +45,13 @@ export const verify = async (
       stored,
       folded: await foldStream(store, projection, stored.streamId, stored.revision),
     }))
-    differences.push(...(await differing(client, table, pairs)))
+    const found = await differingOf(client, table, pairs)
+    differences.push(...found.slice(0, show - differences.length))
+    differing += found.length
     rows += page.length
-    onProgress?.(rows)
+    onProgress(rows)
   }
-  return { projection: projection.name, rows, differences }
+  return { projection: projection.name, rows, differing, differences }
 }
 
 /** A stream's row at a revision, folded from the store alone. What the fold refuses ends it, as it does for a parked stream. */
@@ -69,14 +86,14 @@ export const judge = async (
     const stored = built && { streamId, row: built, revision, position: BigInt(built.position as number) }
     return { streamId, stored, folded }
   })
-  const wrong = (await differing(client, table, pairs)).length
+  const wrong = (await differingOf(client, table, pairs)).length
   return { right: differences.length - wrong, wrong }
 }
 
 type Pair = { readonly streamId: string; readonly stored: Folded | undefined; readonly folded: Folded | undefined }
 
 /** The database compares: it spells instants and orders keys its own way. */
-const differing = async (client: Client, table: Table, pairs: readonly Pair[]): Promise<Difference[]> => {
+const differingOf = async (client: Client, table: Table, pairs: readonly Pair[]): Promise<Difference[]> => {
   const both = (side: 'stored' | 'folded') => JSON.stringify(pairs.flatMap((pair) => recordOf(pair[side])))
   const { rows } = await client.query<{ stream_id: string; live: Row | null; built: Row | null }>(
     `select stream_id, to_jsonb(a) as live, to_jsonb(b) as built
@@ -112,8 +129,14 @@ async function* allRows(client: Client, table: Table): AsyncIterable<readonly Fo
 }
 
 async function* sampled(client: Client, table: Table, count: number): AsyncIterable<readonly Folded[]> {
-  const page = await rowsWhere(client, table, 'true order by random() limit $1', [count])
-  for (let i = 0; i < page.length; i += pageSize) yield page.slice(i, i + pageSize)
+  const { rows } = await client.query<{ stream_id: string }>(`select stream_id from ${table.name} order by random() limit $1`, [
+    count,
+  ])
+  // The names alone: there may be a million of them.
+  for (let i = 0; i < rows.length; i += pageSize) {
+    const streamIds = rows.slice(i, i + pageSize).map(({ stream_id }) => stream_id)
+    yield await rowsWhere(client, table, 'stream_id = any($1)', [streamIds])
+  }
 }
 
 const rowsWhere = async (client: Client, table: Table, where: string, values: unknown[]): Promise<Folded[]> => {

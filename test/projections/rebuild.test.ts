@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { sleep } from '../../src/eventstore/backoff.js'
 import { projections } from '../../src/projections/all.js'
 import { transaction } from '../../src/projections/batch.js'
 import { readCheckpoint } from '../../src/projections/checkpoint.js'
@@ -7,7 +8,7 @@ import { partOf } from '../../src/projections/fill.js'
 import { products } from '../../src/projections/products.js'
 import { type AnyProjection, anyProjection } from '../../src/projections/projection.js'
 import { rebuild } from '../../src/projections/rebuild.js'
-import { rollback } from '../../src/projections/swap.js'
+import { NoRollback, rollback } from '../../src/projections/swap.js'
 import { verify } from '../../src/projections/verify.js'
 import { createQueries } from '../../src/queries/index.js'
 import { caughtUp, expectRows, openDatabase, quiet, type Running, rowsOf, start, until } from './support/engine.js'
@@ -44,6 +45,17 @@ describe('projections, rebuilt', () => {
       ...options,
     })
   const live = async (name: string) => (await readCheckpoint(database.pool))!.generations[name]!
+  const tables = async (name: string): Promise<string[]> => {
+    const { rows } = await database.pool.query(
+      `select relname from pg_class where relkind = 'r' and relname ~ $1 order by relname`,
+      [`^${name}_[0-9]+$`],
+    )
+    return rows.map(({ relname }) => relname)
+  }
+  const noting = () => {
+    const warnings: string[] = []
+    return { warnings, info: () => undefined, warn: (text: string) => warnings.push(text) }
+  }
   const inTransaction = async <T>(work: (client: import('pg').PoolClient) => Promise<T>): Promise<T> => {
     const client = await database.pool.connect()
     try {
@@ -114,11 +126,118 @@ describe('projections, rebuilt', () => {
     await build([named('users')])
     expect(await shown()).to.equal('users_2')
     await database.pool.query('create view names as select name from tillroll.users')
-    const warnings: string[] = []
-    const log = { info: () => undefined, warn: (text: string) => warnings.push(text) }
-    expect(await build([named('users')], { log })).to.have.nested.property('[0].live', true)
-    expect(warnings.join()).to.include('tillroll.users')
-    expect(await shown()).to.equal('users_2')
+    expect(await build([named('users')])).to.have.nested.property('[0].live', true)
+    expect(await shown()).to.equal('users_3')
+    // What hangs on an old table keeps it, and nothing else.
+    await database.pool.query('create view older as select name from tillroll.users_3')
+    const log = noting()
+    for (const generation of [4, 5, 6]) {
+      expect(await build([named('users')], { log }))
+        .to.have.nested.property('[0]')
+        .that.includes({ live: true, generation })
+    }
+    expect(log.warnings.join()).to.include('tillroll.users_3 is in use or depended on')
+    expect(await tables('users')).to.deep.equal(['users_3', 'users_5', 'users_6'])
+    await database.pool.query('drop view older')
+    await build([named('users')])
+    expect(await tables('users')).to.deep.equal(['users_6', 'users_7'])
+  })
+
+  it('go on, and the live ones with them, while somebody reads an old table for long', async () => {
+    run()
+    memory.write(...history.steps(50))
+    await caughtUp(database, memory.store)
+    await build([named('users')])
+    const reader = await database.pool.connect()
+    await reader.query('begin; select from tillroll.users_1; select from tillroll.users')
+    const log = noting()
+    let slowest = 0
+    const [rebuilt] = await Promise.all([
+      build([named('users')], { log }),
+      (async () => {
+        for (let i = 0; i < 30; i++) {
+          const began = performance.now()
+          memory.write(...history.steps(2))
+          await caughtUp(database, memory.store)
+          slowest = Math.max(slowest, performance.now() - began)
+          await sleep(50)
+        }
+      })(),
+    ])
+    expect(rebuilt).to.have.nested.property('[0].live', true)
+    expect(slowest).to.be.lessThan(1_000)
+    expect(log.warnings.join()).to.include('tillroll.users_1 is in use').and.to.include('the view tillroll.users')
+    await reader.query('rollback')
+    reader.release()
+    await build([named('users')])
+    expect(await tables('users')).to.deep.equal(['users_3', 'users_4'])
+    await expectRows(database, history.expected())
+  }).timeout(30_000)
+
+  it('that were joined and never compared are nothing to go back to, and are gone on with', async () => {
+    run()
+    memory.write(...history.steps(300))
+    await caughtUp(database, memory.store)
+    const cut = new AbortController()
+    const onProgress = ({ phase }: { phase: string }) => phase === 'comparing' && cut.abort()
+    expect(await build([named('orders')], { signal: cut.signal, onProgress }).catch((error: Error) => error)).to.be.instanceOf(
+      Error,
+    )
+    expect((await live('orders')).beside).to.deep.equal([{ generation: 2, version: 1, unproven: true }])
+    expect(await inTransaction((client) => rollback(client, named('orders'))).catch((error: Error) => error)).to.be.instanceOf(
+      NoRollback,
+    )
+    memory.write(...history.steps(50))
+    const phases = new Set<string>()
+    const [again] = await build([named('orders')], { onProgress: ({ phase }: { phase: string }) => phases.add(phase) })
+    expect(again).to.deep.include({ generation: 2, resumed: true, live: true })
+    expect([...phases]).to.deep.equal(['comparing'])
+    expect(await live('orders')).to.deep.equal({
+      live: { generation: 2, version: 1 },
+      beside: [{ generation: 1, version: 1 }],
+    })
+    await caughtUp(database, memory.store)
+    await expectRows(database, history.expected())
+  })
+
+  it('hold what the live ones hold of events that nobody expected', async () => {
+    run()
+    const at = '2026-01-01T00:00:00Z'
+    const tea = { name: 'Tea', stock: 1, at }
+    const product = (id: string, data: object) => ({
+      streamId: `product-${id}`,
+      type: 'ProductAdded',
+      data: { ...tea, ...data },
+    })
+    let nested: unknown = []
+    for (let i = 0; i < 50_000; i++) nested = [nested]
+    memory.write(
+      product('object', { name: { en: 'Tea', de: ['Tee'] } }),
+      product('list', { name: ['Tea', 'Milk'] }),
+      product('number', { name: 1e21 }),
+      product('bool', { name: true }),
+      product('infinite', { price: Number.POSITIVE_INFINITY }),
+      product('fraction', { price: 1.5 }),
+      product(`${Array.from({ length: 4_000 }, (_, i) => (i * 7_919 + (i >> 3) ** 3).toString(36)).join('')}`, {}),
+      product('nul \0', {}),
+      { streamId: 'product', type: 'ProductAdded', data: tea },
+      { streamId: 'order-deep', type: 'OrderRequested', data: { customerId: 'x', items: nested, price: 1, status: 'new', at } },
+      { streamId: 'cart-x', type: 'CartItemAdded', data: { productId: 'tea', amount: '1', at } },
+      { streamId: 'cart-x', type: 'CartItemAdded', data: { productId: 'tea', amount: 2, at } },
+      { streamId: 'cart-x', type: 'nul \0', data: null as never },
+      product('last', {}),
+    )
+    await caughtUp(database, memory.store)
+    const rebuilt = await build()
+    expect(rebuilt.map(({ live, comparison }) => [live, comparison?.differences])).to.deep.equal(Array(4).fill([true, []]))
+    expect([...(await rowsOf(database, named('products'), 1)).keys()]).to.have.members(
+      ['object', 'list', 'number', 'bool', 'infinite', 'last'].map((id) => `product-${id}`).concat('product'),
+    )
+    const { rows } = await database.pool.query(
+      `select left(stream_id, 12) as stream, count(*)::int as generations from tillroll.quarantine group by 1 order by 1`,
+    )
+    expect(rows.map(({ generations }) => generations)).to.deep.equal([2, 2, 2, 2])
+    expect(rows.map(({ stream }) => stream)).to.include.members(['order-deep', 'product-frac', 'product-nul '])
   })
 
   it('go back to the generation before, at once', async () => {
@@ -262,9 +381,14 @@ describe('projections, rebuilt', () => {
     await database.pool.query(
       `update tillroll.users_1 set epoch = 77 where stream_id = (select min(stream_id) from tillroll.users_1)`,
     )
-    const { differences } = await verify(database.pool, memory.store, named('users'))
+    const { differences, differing } = await verify(database.pool, memory.store, named('users'))
+    expect(differing).to.equal(1)
     expect(differences.map(({ columns }) => columns)).to.deep.equal([['epoch']])
     expect((await verify(database.pool, memory.store, named('users'), { sample: 1 })).rows).to.equal(1)
+    await database.pool.query('update tillroll.carts_1 set revision = 0')
+    const carts = await verify(database.pool, memory.store, named('carts'), { show: 2, sample: 1_000_000 })
+    expect(carts.differing).to.be.greaterThan(2)
+    expect(carts.differences).to.have.length(2)
   })
 
   it('are built in bulk where the history is long and the tables are new', async () => {
