@@ -1,13 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Seconds of CPU that a process and all its descendants have used (Linux); 0 elsewhere. A backend that has ended is counted with its parent. */
-export const cpuSeconds = (pid: number): number => familyOf(pid).reduce((sum, { ticks }) => sum + ticks, 0) / 100
+/**
+ * Seconds of CPU that a process and all its descendants have used, without those of `except` (Linux); 0 elsewhere. A backend that has
+ * ended is counted with its parent.
+ */
+export const cpuSeconds = (pid: number, except: readonly number[] = []): number =>
+  familyOf(pid, except).reduce((sum, { ticks }) => sum + ticks, 0) / 100
 
-/** Bytes of memory that a process and all its descendants hold (Linux); 0 elsewhere. */
-export const residentBytes = (pid: number): number => familyOf(pid).reduce((sum, { pages }) => sum + pages, 0) * 4_096
+/** Bytes of memory that they hold at one moment (Linux); 0 elsewhere. */
+export const residentBytes = (pid: number, except: readonly number[] = []): number =>
+  familyOf(pid, except).reduce((sum, { pages }) => sum + pages, 0) * 4_096
 
-const familyOf = (pid: number) => {
-  const processes = stats()
+const familyOf = (pid: number, except: readonly number[]) => {
+  const processes = stats().filter((each) => !except.includes(each.pid))
   const family = new Set([pid])
   for (let grown = true; grown; ) {
     grown = false

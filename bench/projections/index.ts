@@ -28,17 +28,17 @@ const database = connectDatabase(postgres.url, { statementTimeout: 0 })
 
 let peak = 0
 const memory = setInterval(() => {
-  const [all, ofStore, ofPostgres] = [process.pid, eventstore.pid, postgres.pid].map(residentBytes) as [number, number, number]
-  peak = Math.max(peak, all - ofStore - ofPostgres)
+  peak = Math.max(peak, residentBytes(process.pid, [eventstore.pid, postgres.pid]))
 }, 200)
 
 const measured = async (name: string, work: () => Promise<number>): Promise<void> => {
   peak = 0
   // The event store and Postgres are this process's children; what else it started belongs to it.
-  const usage = () => {
-    const [all, ofStore, ofPostgres] = [process.pid, eventstore.pid, postgres.pid].map(cpuSeconds) as [number, number, number]
-    return { here: all - ofStore - ofPostgres, ofStore, ofPostgres }
-  }
+  const usage = () => ({
+    here: cpuSeconds(process.pid, [eventstore.pid, postgres.pid]),
+    ofStore: cpuSeconds(eventstore.pid),
+    ofPostgres: cpuSeconds(postgres.pid),
+  })
   const before = usage()
   const began = performance.now()
   const count = await work()

@@ -2,7 +2,7 @@ import type { DomainEvent } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Store } from '../eventstore/store.js'
 import { type CartRow, carts } from '../projections/carts.js'
-import { evolved, type Folded } from '../projections/fold.js'
+import { describe, evolved, type Folded } from '../projections/fold.js'
 import { type OrderRow, orders } from '../projections/orders.js'
 import { type ProductRow, products } from '../projections/products.js'
 import { type AnyProjection, anyProjection, type Projection } from '../projections/projection.js'
@@ -21,14 +21,23 @@ import {
 /** A moment of a stream: at a revision, or as of a time (RFC 3339), which is the longest prefix of events whose `at` is not later. */
 export type Moment = { readonly revision: number } | { readonly time: string }
 
-/** `position` is the commit position of the last event of the prefix, `at` its time. */
-export type Past<Value> = { readonly value: Value; readonly revision: number; readonly position: bigint; readonly at: string }
+/**
+ * `position` is the commit position of the last event of the prefix, `at` its time. `parked`: why the fold went no further, though the
+ * moment is later; where it hadn't come to anything yet, there is no value.
+ */
+export type Past<Value> = {
+  readonly value: Value | undefined
+  readonly revision: number
+  readonly position: bigint
+  readonly at: string
+  readonly parked?: string
+}
 
 export type AsOf = ReturnType<typeof createAsOf>
 
 /**
  * What reads would have answered then, by the same folds. `undefined` where there was nothing yet (or nothing any more), or the stream
- * does not reach that revision. All throw `StoreUnavailable`, and what a fold throws that can't take an event.
+ * does not reach that revision. All throw `StoreUnavailable`.
  */
 export const createAsOf = (store: Pick<Store, 'read'>) => {
   const then = async <Row extends object, Event extends DomainEvent, Value>(
@@ -39,8 +48,11 @@ export const createAsOf = (store: Pick<Store, 'read'>) => {
   ): Promise<Past<Value> | undefined> => {
     const streamId = `${definition.category}-${id}`
     const found = await foldUpTo(store, anyProjection(definition), streamId, moment)
-    const value = found?.row && viewOf(streamId, found.row as Row)
-    return value && { value, revision: found.revision, position: found.position, at: found.at }
+    if (!found) return undefined
+    const { row, revision, position, at, parked } = found
+    const value = row && viewOf(streamId, row as Row)
+    if (value === undefined && parked === undefined) return undefined
+    return { value, revision, position, at, ...(parked !== undefined && { parked }) }
   }
 
   const product = (productId: ProductId, moment: Moment): Promise<Past<ProductView> | undefined> =>
@@ -56,12 +68,12 @@ export const createAsOf = (store: Pick<Store, 'read'>) => {
     /** With its products as they were at that time; for a revision, at the time of its event. */
     cart: async (userId: UserId, moment: Moment): Promise<Past<CartView> | undefined> => {
       const past = await then<CartRow, never, CartRow>(carts, userId, moment, (_, row) => row)
-      if (!past) return undefined
+      if (!past?.value) return past && { ...past, value: undefined }
       const time = 'time' in moment ? moment.time : past.at
       const lines = await Promise.all(
         past.value.lines.map(async (line) => {
           const found = await product(line.productId, { time })
-          return { ...line, ...(found && { product: found.value }) }
+          return { ...line, ...(found?.value && { product: found.value }) }
         }),
       )
       return { ...past, value: cartView(lines, past.value.checkout_order_id) }
@@ -72,7 +84,7 @@ export const createAsOf = (store: Pick<Store, 'read'>) => {
 // A best-seller's stream is long: each page has the store's own time to be answered in.
 const pageSize = 1_000
 
-type Reached = Folded & { readonly at: string }
+type Reached = Folded & { readonly at: string; readonly parked?: string }
 
 const foldUpTo = async (
   store: Pick<Store, 'read'>,
@@ -84,9 +96,14 @@ const foldUpTo = async (
   for (let from = 0; ; ) {
     const events = await store.read(streamId, { from, maxCount: pageSize })
     for (const event of events) {
-      const { at } = event.data as DomainEvent['data']
+      const { at = '' } = (event.data ?? {}) as Partial<DomainEvent['data']>
       if (isLater(moment, event.revision, at)) return atMoment(found, moment)
-      found = { ...evolved(evolve, found, event), at }
+      try {
+        found = { ...evolved(evolve, found, event), at }
+      } catch (error) {
+        const { position } = event
+        return { ...(found ?? { streamId, row: undefined, revision: -1, position, at }), parked: describe(error) }
+      }
     }
     const last = events.at(-1)
     if (!last || events.length < pageSize) return atMoment(found, moment)

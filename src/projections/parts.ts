@@ -90,6 +90,8 @@ const inProcess = async ({
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const child = fork(fileURLToPath(new URL(`./rebuild-process.${ending}`, import.meta.url)), {
     execArgv: [...process.execArgv, `--max-old-space-size=${heapOf(parts)}`, '--max-semi-space-size=8'],
+    // glibc keeps a heap for each thread, and what lies free in one is of no use to the others.
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
   })
   const work: PartWork = {
     storeUrl: store.url!,
