@@ -1,16 +1,18 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import type { ProductEvent } from '../../src/domain/product.js'
 import { sleep } from '../../src/eventstore/backoff.js'
 import { projections } from '../../src/projections/all.js'
 import { transaction } from '../../src/projections/batch.js'
 import { readCheckpoint } from '../../src/projections/checkpoint.js'
 import { partOf } from '../../src/projections/fill.js'
-import { products } from '../../src/projections/products.js'
+import { type ProductRow, products } from '../../src/projections/products.js'
 import { type AnyProjection, anyProjection } from '../../src/projections/projection.js'
 import { rebuild } from '../../src/projections/rebuild.js'
 import { NoRollback, rollback } from '../../src/projections/swap.js'
 import { verify } from '../../src/projections/verify.js'
 import { createQueries } from '../../src/queries/index.js'
+import { createRead, NotReady } from '../../src/queries/live.js'
 import { caughtUp, expectRows, openDatabase, quiet, type Running, rowsOf, start, until } from './support/engine.js'
 import { createHistory } from './support/history.js'
 import { createMemoryStore } from './support/memory.js'
@@ -439,6 +441,83 @@ describe('projections, rebuilt', () => {
         expect(rows.has(streamId), (row as { name: string }).name).to.equal(true)
       }
     })
+
+    it('serve every read meanwhile, while ten releases follow each other that change a column’s type', async () => {
+      const isText = (version: number) => version % 2 === 0
+      const definition = (version: number) =>
+        anyProjection({
+          ...products,
+          version,
+          columns: (table) => {
+            table.text('name').notNullable()
+            table[isText(version) ? 'text' : 'integer']('stock').notNullable()
+            table.bigInteger('price')
+            table.boolean('retired').notNullable()
+          },
+          evolve: (row: ProductRow | undefined, event: ProductEvent) => {
+            const after = products.evolve(row && { ...row, stock: Number(row.stock) }, event)
+            return after && isText(version) ? ({ ...after, stock: `${after.stock}` } as never) : after
+          },
+        })
+      const release = (version: number) => projections.map((each) => (each.name === 'products' ? definition(version) : each))
+      let runner = run({ projections: release(1) })
+      memory.write(...history.steps(500))
+      await caughtUp(database, memory.store)
+      const count = history.expected().products!.size
+
+      const holder = async () =>
+        (await database.pool.query(`select holder from tillroll.lease where name = 'projections' and expires_at > now()`)).rows[0]
+          ?.holder
+      const read = createRead(database.knex)
+      let version = 1
+      let reading = true
+      const seen = new Map<number, number>()
+      const attempt = async (wanted: number): Promise<boolean> => {
+        try {
+          const { rows } = await read<{ stock: unknown }>([definition(wanted)], (query, tables) =>
+            query.joinRaw(`cross join ${tables.products} as t`).select('t.*'),
+          )
+          if (rows.length < count) throw new Error(`${rows.length} of ${count} rows`)
+          const type = isText(wanted) ? 'string' : 'number'
+          if (rows.some(({ stock }) => typeof stock !== type)) throw new Error(`not every stock is a ${type}`)
+          seen.set(wanted, (seen.get(wanted) ?? 0) + 1)
+          return true
+        } catch (error) {
+          if (!(error instanceof NotReady)) throw error
+          return false
+        }
+      }
+      // What this release can't read any more, the next one can.
+      const reader = async () => {
+        while (reading) {
+          const now = version
+          if (!(await attempt(now)) && !(await attempt(now + 1))) throw new Error(`neither release ${now} nor the next can read`)
+        }
+      }
+      const writer = async () => {
+        while (reading) {
+          memory.write(...history.steps(5))
+          await sleep(5)
+        }
+      }
+      const load = Promise.all([reader(), reader(), writer()])
+      for (let next = 2; next <= 11; next++) {
+        const newer = run({ holder: `release ${next}`, projections: release(next) })
+        await Promise.race([load, until(async () => (await live('products')).live?.version === next)])
+        await sleep(50)
+        version = next
+        await runner.stop()
+        running.splice(running.indexOf(runner), 1)
+        runner = newer
+        // Who projects keeps its tables for its readers: the next release has to come later than that.
+        await Promise.race([load, until(async () => (await holder()) === `release ${next}`)])
+      }
+      reading = false
+      await load
+      expect([...seen.keys()].sort((a, b) => a - b)).to.deep.equal(Array.from({ length: 11 }, (_, i) => i + 1))
+      await caughtUp(database, memory.store)
+      await expectRows(database, history.expected())
+    }).timeout(60_000)
 
     it('and given back to the older one, go on where that had left them', async () => {
       const older = run({ holder: 'older' })
