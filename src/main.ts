@@ -19,6 +19,7 @@ import { checkPort, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
 import { createOrderRecovery } from './processes/orders.js'
 import { projections } from './projections/all.js'
+import { assertStandsIn, readCheckpoint } from './projections/checkpoint.js'
 import { createBatchMetrics, registerStatusMetrics } from './projections/metrics.js'
 import { runProjections } from './projections/runner.js'
 import { startOver } from './projections/start-over.js'
@@ -75,6 +76,7 @@ export const startApp = async (config: Config, { role, log, startOver: anew = fa
     const connections = await connect(config, { join: role !== 'all', log })
     closers.push(connections.close)
     if (anew) await startOverWith(connections)
+    await assertSameStore(connections)
     const ending = new AbortController()
     const { promise: failed, resolve: fail } = withResolvers<unknown>()
     const running = {
@@ -106,6 +108,12 @@ const startOverWith = async ({ database }: Connections): Promise<void> => {
   } finally {
     client.release()
   }
+}
+
+/** Nothing is answered from read models of another store, or of a state that the store was put back from. Throws `WrongStore`. */
+const assertSameStore = async ({ database, store, storeId }: Connections): Promise<void> => {
+  const checkpoint = await readCheckpoint(database.pool)
+  if (checkpoint) await assertStandsIn(store, storeId, checkpoint)
 }
 
 const shared = (config: Config, role: Role, connections: Connections, log: Log, closers: (() => Promise<void>)[]) => {

@@ -67,7 +67,8 @@ class NotLeader extends Error {
 const unavailable = (error: unknown): StoreUnavailable =>
   error instanceof StoreUnavailable ? error : new StoreUnavailable((error as Error).message, { cause: error })
 
-const windowSize = 8 * 1024 * 1024
+/** Bytes that may be on their way: enough to keep both sides busy, and held in memory by each reader. */
+const windowSize = 1024 * 1024
 
 const openSession = async (connection: Connection, { address, port }: Endpoint): Promise<ClientHttp2Session> => {
   const secure = connection.tls !== false

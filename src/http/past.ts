@@ -26,7 +26,7 @@ export const nowOrThen = async <Value>(
   now: () => Promise<Read<Value>>,
   then: (moment: Moment) => Promise<Past<Value> | undefined>,
 ): Promise<Read<Value>> => {
-  if (revision !== undefined) return (await then({ revision })) ?? { value: undefined }
-  if (asOf !== undefined) return (await then({ time: asOf })) ?? { value: undefined }
+  if (revision !== undefined) return unlessParked((await then({ revision })) ?? { value: undefined })
+  if (asOf !== undefined) return unlessParked((await then({ time: asOf })) ?? { value: undefined })
   return unlessParked(await now())
 }

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import type { Position } from '../eventstore/store.js'
+import type { Position, Store } from '../eventstore/store.js'
 
 /** The channel on which every move of the checkpoint, and every change of what it names, is told: the payload is the commit position. */
 export const channel = 'tillroll_projections'
@@ -115,4 +115,23 @@ export const changeCheckpoint = async (client: Client, generations?: Generations
 
 export const enterEpoch = async (client: Client, epoch: number): Promise<void> => {
   await client.query(`update tillroll.checkpoint set epoch = $1 where name = 'projections'`, [epoch])
+}
+
+/** Throws `WrongStore` where the read models are not of this store, or of a state that it has not (any more). */
+export const assertStandsIn = async (
+  store: Pick<Store, 'eventAt'>,
+  storeId: string,
+  { storeId: known, at }: Checkpoint,
+): Promise<void> => {
+  const startOver = '--start-over builds the read models anew'
+  if (known !== storeId) {
+    throw new WrongStore(`the read models are of the event store ${known}, and this is ${storeId}; ${startOver}`)
+  }
+  if (!at) return
+  const event = await store.eventAt(at)
+  if (event?.id === at.eventId) return
+  throw new WrongStore(
+    `the read models stand at event ${at.eventId} at position ${at.commit}, where the event store has ${event ? 'another' : 'none'}: ` +
+      `it was restored to an earlier state, or is another's copy; ${startOver}`,
+  )
 }

@@ -6,7 +6,7 @@ import type { Store } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { applyBatch, learner, transaction } from './batch.js'
-import { type Checkpoint, Fenced, readCheckpoint, WrongStore } from './checkpoint.js'
+import { assertStandsIn, Fenced, readCheckpoint, WrongStore } from './checkpoint.js'
 import { beginCheckpoint, fedOf, openFed, Superseded, takeOver } from './generations.js'
 import type { BatchMeasures } from './metrics.js'
 import type { AnyProjection } from './projection.js'
@@ -165,24 +165,6 @@ const assertSameStore = async ({ store, projections, storeId }: RunnerOptions, c
   if (checkpoint) return assertStandsIn(store, storeId, checkpoint)
   const last = (await holdsMoreThan(store, bulkFrom)) ? await store.last() : undefined
   await transaction(client, () => beginCheckpoint(client, projections, storeId, last))
-}
-
-const assertStandsIn = async (
-  store: Pick<Store, 'eventAt'>,
-  storeId: string,
-  { storeId: known, at }: Checkpoint,
-): Promise<void> => {
-  const startOver = '--start-over builds the read models anew'
-  if (known !== storeId) {
-    throw new WrongStore(`the read models are of the event store ${known}, and this is ${storeId}; ${startOver}`)
-  }
-  if (!at) return
-  const event = await store.eventAt(at)
-  if (event?.id === at.eventId) return
-  throw new WrongStore(
-    `the read models stand at event ${at.eventId} at position ${at.commit}, where the event store has ${event ? 'another' : 'none'}: ` +
-      `it was restored to an earlier state, or is another's copy; ${startOver}`,
-  )
 }
 
 const holdsMoreThan = async (store: Pick<Store, 'readAll'>, count: number): Promise<boolean> => {

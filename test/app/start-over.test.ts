@@ -22,7 +22,11 @@ describe('a restored event store', function () {
     new Promise((resolve) => spawnCli(args, { TILLROLL_DATA: data }).on('exit', resolve))
   const register = async (url: string) => {
     const body = { email: anEmail(), password: 'a password' }
-    expect((await sendTo(url, 'POST /register', { body })).status).to.equal(201)
+    const { status, headers } = await sendTo(url, 'POST /register', { body })
+    expect(status).to.equal(201)
+    // The read models are to stand at it.
+    const after = { 'Read-After': headers.get('Commit-Position')! }
+    expect((await sendTo(url, 'GET /products', { headers: after })).status).to.equal(200)
     return body
   }
 
@@ -32,7 +36,6 @@ describe('a restored event store', function () {
     const before = await register(shop.url)
     expect(await cli('eventstore', 'backup', join(data, 'backup'))).to.equal(0)
     const since = await register(shop.url)
-    await sendTo(shop.url, 'GET /products', { headers: { 'Read-After': '1' } })
     await shop.stop()
     await rename(join(data, 'eventstore'), join(data, 'newer'))
     expect(await cli('eventstore', 'restore', join(data, 'backup'))).to.equal(0)
