@@ -1,6 +1,6 @@
 import pg from 'pg'
 import type { Logger } from 'pino'
-import { channel } from '../projections/checkpoint.js'
+import { channel } from '../projections/engine/checkpoint.js'
 
 /** Knows up to where the read models are folded, in whichever process that happens. */
 export type Freshness = {

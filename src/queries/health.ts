@@ -1,7 +1,7 @@
 import type { Feed } from '../eventstore/feed.js'
 import type { Database } from '../platform/database.js'
-import { readCheckpoint } from '../projections/checkpoint.js'
-import { fedOf } from '../projections/generations.js'
+import { readCheckpoint } from '../projections/engine/checkpoint.js'
+import { fedOf } from '../projections/engine/generations.js'
 import type { AnyProjection } from '../projections/projection.js'
 import type { Freshness } from './freshness.js'
 

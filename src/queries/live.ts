@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
-import type { Fed, Generations } from '../projections/checkpoint.js'
+import type { Fed, Generations } from '../projections/engine/checkpoint.js'
+import { isMissingTable } from '../projections/engine/sqlstate.js'
+import { tableName } from '../projections/engine/tables.js'
 import type { AnyProjection } from '../projections/projection.js'
-import { isMissingTable } from '../projections/sqlstate.js'
-import { tableName } from '../projections/tables.js'
 
 /** The read model of this release's shape is not built yet. */
 export class NotReady extends Error {

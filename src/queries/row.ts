@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import type { Generations } from '../projections/checkpoint.js'
+import type { Generations } from '../projections/engine/checkpoint.js'
 import type { AnyProjection } from '../projections/projection.js'
 import type { Answer, Read } from './live.js'
 

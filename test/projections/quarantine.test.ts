@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import type { ProductEvent } from '../../src/domain/product.js'
 import { projections } from '../../src/projections/all.js'
+import { listParked } from '../../src/projections/engine/quarantine.js'
+import { retryParked } from '../../src/projections/engine/retry.js'
 import { type ProductRow, products } from '../../src/projections/products.js'
 import { anyProjection } from '../../src/projections/projection.js'
-import { listParked } from '../../src/projections/quarantine.js'
-import { retryParked } from '../../src/projections/retry.js'
 import { caughtUp, openDatabase, type Running, start, until } from './support/engine.js'
 import { createMemoryStore } from './support/memory.js'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { readCheckpoint, WrongStore } from '../../src/projections/checkpoint.js'
-import { listParked } from '../../src/projections/quarantine.js'
+import { readCheckpoint, WrongStore } from '../../src/projections/engine/checkpoint.js'
+import { listParked } from '../../src/projections/engine/quarantine.js'
 import { caughtUp, expectRows, openDatabase, type Running, start, until } from './support/engine.js'
 import { createHistory } from './support/history.js'
 import { createMemoryStore } from './support/memory.js'

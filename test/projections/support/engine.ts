@@ -4,10 +4,10 @@ import { createFeed } from '../../../src/eventstore/feed.js'
 import type { Store } from '../../../src/eventstore/store.js'
 import { connectDatabase, type Database } from '../../../src/platform/database.js'
 import { projections } from '../../../src/projections/all.js'
-import { readCheckpoint } from '../../../src/projections/checkpoint.js'
+import { readCheckpoint } from '../../../src/projections/engine/checkpoint.js'
+import { tableName } from '../../../src/projections/engine/tables.js'
 import type { AnyProjection } from '../../../src/projections/projection.js'
 import { type RunnerOptions, runProjections } from '../../../src/projections/runner.js'
-import { tableName } from '../../../src/projections/tables.js'
 import { createDatabase } from '../../support/postgres.js'
 
 export const until = async (condition: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> => {

@@ -1,9 +1,9 @@
-import type { Store } from '../eventstore/store.js'
+import type { Store } from '../../eventstore/store.js'
+import type { AnyProjection } from '../projection.js'
+import type { Difference } from '../rebuild/compare.js'
 import { type Client, readCheckpoint } from './checkpoint.js'
-import type { Difference } from './compare.js'
 import { evolved, type Folded } from './fold.js'
 import { fedOf } from './generations.js'
-import type { AnyProjection } from './projection.js'
 import { foldedOf, openTable, type StoredRow, type Table } from './tables.js'
 
 export type Verified = {

@@ -1,7 +1,7 @@
 import knex from 'knex'
+import type { AnyProjection } from '../projection.js'
 import type { Client } from './checkpoint.js'
 import type { Folded } from './fold.js'
-import type { AnyProjection } from './projection.js'
 import { isOtherView, jsonText } from './sqlstate.js'
 
 /** A generation's table: the rows of one projection, all folded by one version of its code. */

@@ -1,7 +1,7 @@
-import { positionOf, type Store } from '../eventstore/store.js'
+import { positionOf, type Store } from '../../eventstore/store.js'
+import type { AnyProjection } from '../projection.js'
 import { type Client, type Generation, readCheckpoint } from './checkpoint.js'
 import { fedOf } from './generations.js'
-import type { AnyProjection } from './projection.js'
 import { tableName } from './tables.js'
 
 export type ProjectionStatus = {

@@ -1,6 +1,6 @@
-import { connectStore } from '../eventstore/store.js'
-import { connectDatabase } from '../platform/database.js'
-import { projections } from './all.js'
+import { connectStore } from '../../eventstore/store.js'
+import { connectDatabase } from '../../platform/database.js'
+import { projections } from '../all.js'
 import { fillPart } from './part.js'
 import type { PartReport, PartWork } from './parts.js'
 

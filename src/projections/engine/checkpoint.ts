@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import type { Position, Store } from '../eventstore/store.js'
+import type { Position, Store } from '../../eventstore/store.js'
 
 /** The channel on which every move of the checkpoint, and every change of what it names, is told: the payload is the commit position. */
 export const channel = 'tillroll_projections'

@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { positionOf, type Store, StoreUnavailable } from '../eventstore/store.js'
-import type { Database } from '../platform/database.js'
-import { projections } from './all.js'
+import { positionOf, type Store, StoreUnavailable } from '../../eventstore/store.js'
+import type { Database } from '../../platform/database.js'
+import { projections } from '../all.js'
 import type { Part } from './fill.js'
 import { type BuildingTable, fillPart, partsOf } from './part.js'
 
@@ -88,7 +88,7 @@ const inProcess = async ({
   onProgress,
 }: PartOptions): Promise<void> => {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const child = fork(fileURLToPath(new URL(`./rebuild-process.${ending}`, import.meta.url)), {
+  const child = fork(fileURLToPath(new URL(`./part-process.${ending}`, import.meta.url)), {
     execArgv: [...process.execArgv, `--max-old-space-size=${heapOf(parts)}`, '--max-semi-space-size=8'],
     // glibc keeps a heap for each thread, and what lies free in one is of no use to the others.
     env: { ...process.env, MALLOC_ARENA_MAX: '1' },

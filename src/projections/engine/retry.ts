@@ -1,9 +1,9 @@
-import type { Store } from '../eventstore/store.js'
+import type { Store } from '../../eventstore/store.js'
+import type { AnyProjection } from '../projection.js'
 import { refusedIn, transaction } from './batch.js'
 import { type Client, changeCheckpoint, lockCheckpoint } from './checkpoint.js'
 import { type Failure, type FoldEvent, foldBatch } from './fold.js'
 import { fedOf } from './generations.js'
-import type { AnyProjection } from './projection.js'
 import { listParked, type Parked, park, unpark } from './quarantine.js'
 import { openTable, type Table } from './tables.js'
 

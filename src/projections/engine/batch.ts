@@ -1,6 +1,6 @@
+import { categoryOf } from '../projection.js'
 import { type Checkpoint, type Client, changeCheckpoint, Fenced, lockCheckpoint, moveCheckpoint } from './checkpoint.js'
 import { type Failure, type FoldEvent, type Folded, foldBatch, isStorable } from './fold.js'
-import { categoryOf } from './projection.js'
 import { key, park, parkedStreams } from './quarantine.js'
 import { isRefusedRow } from './sqlstate.js'
 import { readRows, type Table, writeRows } from './tables.js'

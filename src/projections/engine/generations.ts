@@ -1,4 +1,5 @@
-import type { RecordedEvent } from '../eventstore/store.js'
+import type { RecordedEvent } from '../../eventstore/store.js'
+import type { AnyProjection } from '../projection.js'
 import {
   type Checkpoint,
   type Client,
@@ -11,7 +12,6 @@ import {
   type Generations,
   lockCheckpoint,
 } from './checkpoint.js'
-import type { AnyProjection } from './projection.js'
 import { addIndexes, createTable, createView, dropTable, openTable, type Table } from './tables.js'
 
 /**

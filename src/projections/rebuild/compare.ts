@@ -1,6 +1,6 @@
 import type pg from 'pg'
-import { transaction } from './batch.js'
-import type { Table } from './tables.js'
+import { transaction } from '../engine/batch.js'
+import type { Table } from '../engine/tables.js'
 
 /** A row that two generations don't have alike; `undefined` where one of them has none. */
 export type Difference = {

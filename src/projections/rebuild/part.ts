@@ -1,12 +1,12 @@
 import type pg from 'pg'
-import type { Position, Store } from '../eventstore/store.js'
-import type { Database } from '../platform/database.js'
-import { checkEpoch } from '../platform/lease.js'
-import type { Client } from './checkpoint.js'
+import type { Position, Store } from '../../eventstore/store.js'
+import type { Database } from '../../platform/database.js'
+import { checkEpoch } from '../../platform/lease.js'
+import type { Client } from '../engine/checkpoint.js'
+import { openTable } from '../engine/tables.js'
+import type { AnyProjection } from '../projection.js'
 import { fill, type Part } from './fill.js'
-import type { AnyProjection } from './projection.js'
 import { sourceOf } from './source.js'
-import { openTable } from './tables.js'
 
 /** The lease that a rebuild holds. */
 export const rebuildLease = 'rebuild'

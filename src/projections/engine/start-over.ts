@@ -1,7 +1,7 @@
+import type { AnyProjection } from '../projection.js'
 import { transaction } from './batch.js'
 import { type Client, changeCheckpoint } from './checkpoint.js'
 import { dropGeneration } from './generations.js'
-import type { AnyProjection } from './projection.js'
 
 /**
  * Forgets the read models, so that the next runner builds them from the event store that there is. What else depends on the views that

@@ -1,8 +1,8 @@
-import { scanAll } from '../eventstore/scan.js'
-import type { ScannedEvent } from '../eventstore/scan-decode.js'
-import type { Position, RecordedEvent, Store } from '../eventstore/store.js'
-import { hasOlderShapes } from '../eventstore/upcast.js'
-import type { FoldEvent } from './fold.js'
+import { scanAll } from '../../eventstore/scan.js'
+import type { ScannedEvent } from '../../eventstore/scan-decode.js'
+import type { Position, RecordedEvent, Store } from '../../eventstore/store.js'
+import { hasOlderShapes } from '../../eventstore/upcast.js'
+import type { FoldEvent } from '../engine/fold.js'
 
 /** As much of an event as it takes to see whose it is; `open` makes the rest of it readable. */
 export type SourceEvent = Pick<FoldEvent, 'id' | 'type' | 'streamId' | 'revision' | 'position'> & {

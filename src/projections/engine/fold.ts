@@ -1,6 +1,6 @@
-import type { DomainEvent } from '../domain/decider.js'
-import { upcast } from '../eventstore/upcast.js'
-import type { AnyProjection } from './projection.js'
+import type { DomainEvent } from '../../domain/decider.js'
+import { upcast } from '../../eventstore/upcast.js'
+import type { AnyProjection } from '../projection.js'
 
 /** What a fold needs of a recorded event; reads in bulk give no more than this. */
 export type FoldEvent = {

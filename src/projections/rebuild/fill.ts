@@ -1,13 +1,13 @@
 import type pg from 'pg'
-import type { Position } from '../eventstore/store.js'
-import { refusedIn, transaction } from './batch.js'
+import type { Position } from '../../eventstore/store.js'
+import { refusedIn, transaction } from '../engine/batch.js'
+import { assertStorable, describe, evolved, type Failure, type Folded, isStorable } from '../engine/fold.js'
+import { park, parkedStreams } from '../engine/quarantine.js'
+import { isRefusedRow, jsonText } from '../engine/sqlstate.js'
+import { readRows, type Table, writeRows } from '../engine/tables.js'
+import { inCategory } from '../projection.js'
 import { copyRows } from './copy.js'
-import { assertStorable, describe, evolved, type Failure, type Folded, isStorable } from './fold.js'
-import { inCategory } from './projection.js'
-import { park, parkedStreams } from './quarantine.js'
 import type { Source, SourceEvent } from './source.js'
-import { isRefusedRow, jsonText } from './sqlstate.js'
-import { readRows, type Table, writeRows } from './tables.js'
 
 /** One of the parts that the streams of a new generation are split into; each goes its own way through the history. */
 export type Part = { readonly table: Table; readonly part: number; readonly parts: number; readonly at: Position | undefined }
