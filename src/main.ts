@@ -2,9 +2,8 @@ import { createHmac, createSecretKey } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { sinksOf } from './bridge/choose.js'
+import { sinksOf, topicOf } from './bridge/choose.js'
 import { bridgeMetrics } from './bridge/metrics.js'
-import { createTopic } from './bridge/reader.js'
 import { type BridgeService, createBridgeService } from './bridge/service.js'
 import { type Commands, createCommands } from './commands/index.js'
 import { type Connections, connect } from './connect.js'
@@ -189,7 +188,7 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
   const { config, log, store, database, secrets, feed, queries, fail } = running
   const sessions = await createSessions({ load: queries.sessions, feed, onFailure: fail })
   closers.push(sessions.close)
-  const topic = createTopic(database)
+  const topic = topicOf(database, config)
   closers.push(topic.close)
   const streams = new AbortController()
   const http = createHttp({

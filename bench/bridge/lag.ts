@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { topicOf } from '../../src/bridge/choose.js'
 import { kafkaClient, readKafkaSettings } from '../../src/bridge/kafka-settings.js'
-import { createTopic } from '../../src/bridge/reader.js'
 import type { Store } from '../../src/eventstore/store.js'
 import type { Database } from '../../src/platform/database.js'
 import { lifeOf, live, newOrderId } from '../../test/bridge/support/orders.js'
@@ -59,7 +59,7 @@ const consume = async (topic: string, arrived: (ceTime: string | undefined) => v
 }
 
 const follow = async (database: Database, topic: string, arrived: (ceTime: string | undefined) => void) => {
-  const reader = createTopic(database, topic)
+  const reader = topicOf(database, { kafkaBrokers: undefined }, topic)
   const ending = new AbortController()
   const { rows } = await database.pool.query(
     'select coalesce(max(position), 0)::text as last from bridge.record where topic = $1',

@@ -1,8 +1,11 @@
 import type { Config } from '../platform/config.js'
 import type { Database } from '../platform/database.js'
 import { kafkaSinks } from './kafka.js'
+import { kafkaLog } from './kafka-log.js'
 import { readKafkaSettings } from './kafka-settings.js'
+import { createTopic, type Topic } from './reader.js'
 import { postgresSinks, type Sinks } from './service.js'
+import { postgresLog } from './topic-log.js'
 
 /** Kafka where brokers are named, else Postgres. Throws `ConfigError`. */
 export const sinksOf = (
@@ -10,3 +13,7 @@ export const sinksOf = (
   { kafkaBrokers, topicPartitions }: Pick<Config, 'kafkaBrokers' | 'topicPartitions'>,
 ): Sinks =>
   kafkaBrokers ? kafkaSinks(database, readKafkaSettings(kafkaBrokers), topicPartitions) : postgresSinks(database, topicPartitions)
+
+/** The topic that the bridge writes, for those who read it: where it is written. Throws `ConfigError`. */
+export const topicOf = (database: Database, { kafkaBrokers }: Pick<Config, 'kafkaBrokers'>, topic = 'orders'): Topic =>
+  createTopic(kafkaBrokers ? kafkaLog(readKafkaSettings(kafkaBrokers), topic) : postgresLog(database, topic))

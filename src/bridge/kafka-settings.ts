@@ -70,7 +70,7 @@ const pem = (name: string, file: string): string => {
 }
 
 /** Nothing connects yet. The library's log is off: what fails is thrown, and told by who tries again. */
-export const kafkaClient = ({ brokers, tls, sasl }: KafkaSettings): Kafka =>
+export const kafkaClient = ({ brokers, tls, sasl }: KafkaSettings, retry: KafkaConfig['retry'] = {}): Kafka =>
   new Kafka({
     clientId: 'tillroll',
     brokers: [...brokers],
@@ -80,5 +80,5 @@ export const kafkaClient = ({ brokers, tls, sasl }: KafkaSettings): Kafka =>
     connectionTimeout: 3_000,
     requestTimeout: 10_000,
     // Also for what a new writer waits for: that its predecessor's transaction is ended, that a coordinator has loaded.
-    retry: { initialRetryTime: 20, retries: 8, maxRetryTime: 1_000 },
+    retry: { initialRetryTime: 20, retries: 8, maxRetryTime: 1_000, ...retry },
   })

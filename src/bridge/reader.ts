@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
-import type { Database } from '../platform/database.js'
-import { createWatch } from './watch.js'
+import { createWatch, type Listen } from './watch.js'
 
 /** A record as it is read: `position` is its place over all partitions, by which a reader of the whole topic goes on. */
 export type TopicRecord = {
@@ -24,8 +23,6 @@ export type RecordsFrom = {
   readonly limit?: number
 }
 
-export type TopicPartition = { readonly partition: number; readonly nextOffset: number }
-
 export type FollowFrom = {
   readonly partition?: number
   /** A record's position, exclusive; left out: from the beginning. What a client sends as Last-Event-ID. */
@@ -33,10 +30,27 @@ export type FollowFrom = {
   readonly signal: AbortSignal
 }
 
+/** One reader's way through a topic. */
+export type Pages = {
+  /** What comes next, at most so many; none: there is nothing more now. */
+  readonly next: (limit: number) => Promise<readonly TopicRecord[]>
+}
+
+/** A topic as it is read, whatever keeps it. One that doesn't exist (yet) is empty. */
+export type Log = {
+  /** Nothing is read yet. */
+  readonly open: (from: Omit<RecordsFrom, 'limit'>) => Pages
+  readonly listen: Listen
+  readonly close: () => Promise<void>
+}
+
+/** The topic can't be read at the moment. */
+export class TopicUnavailable extends Error {
+  override readonly name = 'TopicUnavailable'
+}
+
 export type Topic = {
   readonly records: (from: RecordsFrom) => Promise<readonly TopicRecord[]>
-  /** Empty where the topic doesn't exist (yet). */
-  readonly partitions: () => Promise<readonly TopicPartition[]>
   /** What there is, then what comes, until the signal aborts. Reads no further than it is asked for: a slow reader costs a page of memory. */
   readonly follow: (from: FollowFrom) => AsyncGenerator<TopicRecord>
   /** The same as Server-Sent Events, with a comment every 15 s that keeps the connection. Destroying the stream ends it. */
@@ -44,54 +58,26 @@ export type Topic = {
   readonly close: () => Promise<void>
 }
 
-type Row = {
-  partition: number
-  offset: number
-  key: string
-  headers: TopicRecord['headers']
-  value: unknown
-  time: Date
-  position: string
-}
-
 const page = 100
 const heartbeat = 15_000
 
-/** Reads a topic that is kept in Postgres. */
-export const createTopic = (database: Pick<Database, 'pool' | 'url'>, name = 'orders'): Topic => {
-  const watch = createWatch(database)
+/** Reads a topic, page by page or live. */
+export const createTopic = (log: Log): Topic => {
+  const watch = createWatch(log.listen)
 
-  const records: Topic['records'] = async ({ partition, offset = 0, after = -1n, limit = page }) => {
-    const order = partition === undefined ? 'position' : '"offset"'
-    const { rows } = await database.pool.query<Row>(
-      `select partition, "offset", key, headers, value, time, position::text from bridge.record
-       where topic = $1 and "offset" >= $2 and position > $3 and ($4::int is null or partition = $4)
-       order by ${order} limit $5`,
-      [name, offset, `${after}`, partition ?? null, limit],
-    )
-    return rows.map((row) => ({ topic: name, ...row, time: row.time.toISOString() }))
-  }
-
-  const partitions: Topic['partitions'] = async () => {
-    const { rows } = await database.pool.query<{ partition: number; next_offset: number }>(
-      'select partition, next_offset from bridge.partition where topic = $1 order by partition',
-      [name],
-    )
-    return rows.map(({ partition, next_offset }) => ({ partition, nextOffset: next_offset }))
-  }
+  const records: Topic['records'] = async ({ limit = page, ...from }) => log.open(from).next(limit)
 
   /** `undefined` where nothing came for so many milliseconds. */
-  async function* paced({ partition, after = -1n, signal }: FollowFrom, idle: number): AsyncGenerator<TopicRecord | undefined> {
+  async function* paced({ signal, ...from }: FollowFrom, idle: number): AsyncGenerator<TopicRecord | undefined> {
     const watching = watch.begin()
-    let cursor = after
+    const pages = log.open(from)
     try {
       while (!signal.aborted) {
         const seen = watching.count()
-        const found = await records({ ...(partition !== undefined && { partition }), after: cursor })
+        const found = await pages.next(page)
         for (const record of found) {
           if (signal.aborted) return
           yield record
-          cursor = BigInt(record.position)
         }
         if (found.length === 0 && !(await watching.changed(seen, idle, signal)) && !signal.aborted) yield undefined
       }
@@ -129,7 +115,11 @@ export const createTopic = (database: Pick<Database, 'pool' | 'url'>, name = 'or
     })
   }
 
-  return { records, partitions, follow, events, close: watch.close }
+  const close = async (): Promise<void> => {
+    await watch.close()
+    await log.close()
+  }
+  return { records, follow, events, close }
 }
 
 const eventOf = (record: TopicRecord): string =>

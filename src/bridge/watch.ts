@@ -1,10 +1,13 @@
-import pg from 'pg'
 import { sleep } from '../eventstore/backoff.js'
-import type { Database } from '../platform/database.js'
-import { channel } from './topic.js'
+
+/**
+ * Tells of every change, and once when it has begun to hear of them, until the signal aborts or the connection is lost or not to be had.
+ * Doesn't throw.
+ */
+export type Listen = (signal: AbortSignal, tell: () => void) => Promise<void>
 
 /** Tells everybody who waits that a topic has something new, over one connection for all of them, which is there while somebody waits. */
-export const createWatch = ({ url }: Pick<Database, 'url'>) => {
+export const createWatch = (hear: Listen) => {
   let told = 0
   let watchers = 0
   let running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
@@ -17,7 +20,7 @@ export const createWatch = ({ url }: Pick<Database, 'url'>) => {
 
   const listen = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
-      await connected(url, signal, tell)
+      await hear(signal, tell)
       // While there is no connection, whoever waits looks every second.
       tell()
       await sleep(1_000, signal)
@@ -70,24 +73,4 @@ export const createWatch = ({ url }: Pick<Database, 'url'>) => {
     },
     close: stop,
   }
-}
-
-/** Listens until the signal aborts, or the connection is lost or not to be had. */
-const connected = async (url: string, signal: AbortSignal, tell: () => void): Promise<void> => {
-  const client = new pg.Client({ connectionString: url, keepAlive: true, application_name: 'tillroll topic' })
-  const over = new AbortController()
-  const end = () => over.abort()
-  signal.addEventListener('abort', end, { once: true })
-  client.on('notification', tell)
-  client.on('error', end)
-  client.on('end', end)
-  const listening = client.connect().then(async () => {
-    await client.query(`listen ${channel}`)
-    tell()
-    await sleep(2 ** 31 - 1, over.signal)
-  })
-  // What went wrong is of no interest: the caller looks by himself, and tries again.
-  await Promise.allSettled([listening])
-  signal.removeEventListener('abort', end)
-  await Promise.allSettled([client.end()])
 }

@@ -3,14 +3,18 @@ import { expect } from 'chai'
 import type { Admin } from 'kafkajs'
 import { createGenerations } from '../../src/bridge/generations.js'
 import { kafkaSinks } from '../../src/bridge/kafka.js'
+import { kafkaLog } from '../../src/bridge/kafka-log.js'
 import { progressTopic } from '../../src/bridge/kafka-progress.js'
 import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../src/bridge/kafka-settings.js'
 import type { PublicRecord } from '../../src/bridge/message.js'
+import { createTopic, type RecordsFrom, type Topic } from '../../src/bridge/reader.js'
 import { BatchTooLarge, BridgeStopped, Fenced } from '../../src/bridge/sink.js'
+import { idOfInteger } from '../../src/domain/ids.js'
 import { ConfigError } from '../../src/platform/config.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
 import { readTopic } from './support/kafka.js'
+import { until } from './support/running.js'
 
 describe('the settings of Kafka', () => {
   it('are plain where nothing is set', () => {
@@ -169,6 +173,77 @@ if (KAFKA_BROKERS) {
       const error = await sink.open(1, signal).catch((reason: unknown) => reason)
       expect(error).to.be.instanceOf(BridgeStopped)
       expect(`${error}`).to.match(/holds records that no bridge has written/)
+    })
+
+    describe('that is read', () => {
+      const keys = Array.from({ length: 12 }, (_, i) => idOfInteger(3704199577612345 + i)!)
+      const recordsOf = (from: number, to: number) =>
+        keys.slice(from, to).map((key, i) => {
+          const position = BigInt(from + i + 1)
+          return { ...record(position), key, headers: { ce_position: `${position}` } }
+        })
+      const positions = async (reader: Topic, from: RecordsFrom) =>
+        (await reader.records(from)).map(({ position }) => Number(position))
+
+      it('leaves out what was given up, what is still open, and what somebody else has put there', async () => {
+        const topic = newTopic()
+        const session = await (await begin(topic)).open(1, signal)
+        const reader = createTopic(kafkaLog(settings, topic))
+        const other = kafka.producer({ transactionalId: `other-${topic}`, idempotent: true, maxInFlightRequests: 1 })
+        const plain = kafka.producer()
+        await Promise.all([other.connect(), plain.connect()])
+        const theirs = { topic, messages: keys.map((key) => ({ key, value: '{}', headers: { ce_position: '99' } })) }
+        await session.write(recordsOf(0, 6), at(6n))
+        const givenUp = await other.transaction()
+        await givenUp.send(theirs)
+        await givenUp.abort()
+        await session.write(recordsOf(6, 9), at(9n))
+        await plain.send({ topic, messages: [{ key: 'x', value: 'no JSON' }] })
+        const stillOpen = await other.transaction()
+        await stillOpen.send(theirs)
+        const byPartition = async () => (await Promise.all([0, 1, 2].map((partition) => positions(reader, { partition })))).flat()
+        await until(async () => (await byPartition()).length === 9)
+        expect((await byPartition()).sort()).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9])
+        // While something is undecided, what may come before it is not given out: a beginning is.
+        const whole = await positions(reader, {})
+        expect(whole).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9].slice(0, whole.length))
+        await stillOpen.abort()
+        await session.write(recordsOf(9, 12), at(12n))
+        await until(async () => (await positions(reader, { after: 5n })).length === 7)
+        expect(await positions(reader, {})).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+        await Promise.all([session.close(), other.disconnect(), plain.disconnect(), reader.close()])
+      })
+
+      it('begins with the oldest that is kept, also for one who was on his way', async () => {
+        const topic = newTopic()
+        const session = await (await begin(topic)).open(1, signal)
+        const reader = createTopic(kafkaLog(settings, topic))
+        await session.write(recordsOf(0, 12), at(12n))
+        await until(async () => (await positions(reader, {})).length === 12)
+        const all = await reader.records({})
+        const { partition } = all.find((one) => one.offset > 0)!
+        const log = kafkaLog(settings, topic)
+        const onTheWay = log.open({ partition })
+        const first = await onTheWay.next(1_000)
+        await session.write(
+          recordsOf(0, 12).map((one) => ({ ...one, headers: { ce_position: `${one.position + 12n}` } })),
+          at(24n),
+        )
+        await until(async () => (await positions(reader, {})).length === 24)
+        const later = (await reader.records({ partition })).slice(first.length)
+        // Otherwise the library doesn't know who leads it.
+        await admin.fetchTopicOffsets(topic)
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: `${later[0]!.offset + 1}` }] })
+        expect(await onTheWay.next(1_000)).to.deep.equal(later.slice(1))
+        await log.close()
+        const kept = (await reader.records({})).filter((one) => one.partition === partition)
+        expect(kept).to.deep.equal(later.slice(1))
+        expect(await reader.records({ partition, offset: 0 })).to.deep.equal(kept)
+        expect(await reader.records({ after: 1n })).to.deep.equal(
+          (await reader.records({})).filter(({ position }) => position !== '1'),
+        )
+        await Promise.all([session.close(), reader.close()])
+      })
     })
   })
 }

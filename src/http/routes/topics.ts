@@ -1,8 +1,10 @@
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
+import { TopicUnavailable } from '../../bridge/reader.js'
 import { type Caller, isCurrent } from '../auth.js'
 import { checked } from '../body.js'
 import type { Http } from '../deps.js'
+import { unavailable } from '../errors.js'
 import { type Route, route } from '../route.js'
 import { position, recordsFrom } from '../schemas.js'
 
@@ -32,6 +34,15 @@ export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[]
     return events
   }
 
+  const read: typeof topic.records = async (from) => {
+    try {
+      return await topic.records(from)
+    } catch (error) {
+      if (error instanceof TopicUnavailable) throw unavailable('the topic can not be read now; try again in a moment', error)
+      throw error
+    }
+  }
+
   return [
     route({
       method: 'GET',
@@ -44,10 +55,12 @@ export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[]
       query: recordsFrom,
       answers: { status: 200, view: z.array(recordView), events: true },
       handle: async ({ query, header, caller }) => {
-        if (!/text\/event-stream/i.test(header('accept'))) return { view: await topic.records(query) }
+        if (!/text\/event-stream/i.test(header('accept'))) return { view: await read(query) }
         const { partition, after: first } = query
         const after = header('last-event-id') === '' ? first : checked(position, header('last-event-id'), 'Last-Event-ID')
         const from = { ...(partition !== undefined && { partition }), ...(after !== undefined && { after }) }
+        // Once it has begun, a stream can't say any more that there is nothing to read from.
+        await read({ limit: 1 })
         return { events: whileAllowed(topic.events(from), caller) }
       },
     }),

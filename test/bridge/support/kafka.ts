@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Kafka } from 'kafkajs'
 import { createGenerations } from '../../../src/bridge/generations.js'
 import { kafkaSinks } from '../../../src/bridge/kafka.js'
+import { kafkaLog } from '../../../src/bridge/kafka-log.js'
 import { progressTopic } from '../../../src/bridge/kafka-progress.js'
 import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka-settings.js'
 import type { Seen, Topics } from './topics.js'
@@ -58,6 +59,7 @@ export const kafkaTopics = (
       await createGenerations(database, 'kafka').begin(topic, await made.prepare(topic))
       return made
     },
+    log: (_, topic) => kafkaLog(settings, topic),
     remove: async (topic) => {
       const admin = kafka.admin()
       await admin.connect()

@@ -1,5 +1,7 @@
 import { createGenerations } from '../../../src/bridge/generations.js'
+import type { Log } from '../../../src/bridge/reader.js'
 import { postgresSinks, type Sinks } from '../../../src/bridge/service.js'
+import { postgresLog } from '../../../src/bridge/topic-log.js'
 import type { Database } from '../../../src/platform/database.js'
 import type { Expected } from './orders.js'
 
@@ -21,6 +23,8 @@ export type Topics = {
   readonly readAll: (database: Database, topic: string) => Promise<readonly Seen[]>
   /** Begins the topic. */
   readonly begin: (database: Database, topic: string, partitions: number) => Promise<Sinks>
+  /** What the HTTP route reads. */
+  readonly log: (database: Database, topic: string) => Log
   readonly remove: (topic: string) => Promise<void>
 }
 
@@ -40,6 +44,7 @@ export const postgresTopics: Topics = {
     await createGenerations(database, 'postgres').begin(topic, partitions)
     return postgresSinks(database, partitions)
   },
+  log: postgresLog,
   // It goes with its database.
   remove: async () => undefined,
 }

@@ -1,0 +1,63 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { expect } from 'chai'
+import { kafkaLog } from '../../src/bridge/kafka-log.js'
+import { readKafkaSettings } from '../../src/bridge/kafka-settings.js'
+import { createTopic, type Topic, TopicUnavailable } from '../../src/bridge/reader.js'
+import type { Http } from '../../src/http/deps.js'
+import { Refusal } from '../../src/http/errors.js'
+import { topicRoutes } from '../../src/http/routes/topics.js'
+
+const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'it was answered',
+    (reason: unknown) => reason,
+  )
+
+describe('a topic in a Kafka that is away', () => {
+  let server: Server
+  let topic: Topic
+  const readFrom = (port: number) => createTopic(kafkaLog(readKafkaSettings([`127.0.0.1:${port}`], {}), 'orders'))
+
+  beforeEach(async () => {
+    server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+  })
+  afterEach(async () => {
+    await topic.close()
+    server.close()
+  })
+
+  it('is unavailable, soon: nobody listens', async () => {
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    topic = readFrom(port)
+    const began = performance.now()
+    expect(await reasonOf(topic.records({}))).to.be.instanceOf(TopicUnavailable)
+    expect(performance.now() - began).to.be.lessThan(5_000)
+  }).timeout(10_000)
+
+  it('is unavailable, soon: nobody answers', async () => {
+    topic = readFrom((server.address() as AddressInfo).port)
+    const began = performance.now()
+    expect(await reasonOf(topic.records({}))).to.be.instanceOf(TopicUnavailable)
+    expect(performance.now() - began).to.be.lessThan(5_000)
+  }).timeout(10_000)
+
+  it('is 503 with Retry-After, a page and a stream alike', async () => {
+    topic = {
+      ...readFrom(1),
+      records: async () => {
+        throw new TopicUnavailable('away')
+      },
+    }
+    const [route] = topicRoutes({ topic } as unknown as Http)
+    for (const accept of ['application/json', 'text/event-stream']) {
+      const request = { query: {}, header: (name: string) => (name === 'accept' ? accept : ''), caller: {} }
+      const refusal = await reasonOf(route!.handle(request as never) as Promise<unknown>)
+      expect(refusal, accept).to.be.instanceOf(Refusal)
+      expect(refusal).to.deep.include({ status: 503, headers: { 'Retry-After': '1' } })
+    }
+  })
+})
