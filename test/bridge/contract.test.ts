@@ -8,6 +8,7 @@ import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
 import { kafkaTopics } from './support/kafka.js'
 import { expectedOf, lifeOf, live, newOrderId, somethingElse } from './support/orders.js'
+import { breaches } from './support/published.js'
 import { type BridgeSetup, silent, startBridge, until } from './support/running.js'
 import { differences, postgresTopics, type Topics } from './support/topics.js'
 
@@ -53,6 +54,7 @@ const contract = (name: string, topics: Topics) => {
         seen = await topics.readAll(database, topic)
       }
       expect(differences(expected, seen)).to.deep.equal([])
+      expect(seen.flatMap(breaches)).to.deep.equal([])
       return seen
     }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { messageOf, Unpublishable } from '../../src/bridge/message.js'
 import type { OrderEvent } from '../../src/domain/order.js'
 import type { RecordedEvent } from '../../src/eventstore/store.js'
+import { breaches } from './support/published.js'
 
 const orderId = '694799600000000000003039'
 const customerId = 'ffffffff00000000001fffff'
@@ -65,6 +66,7 @@ describe('the public record', () => {
       at,
     })
     expect(record.time).to.deep.equal(new Date(at))
+    expect(breaches(record)).to.deep.equal([])
   })
 
   const said: readonly (readonly [OrderEvent['type'], object, string, object])[] = [
@@ -83,11 +85,28 @@ describe('the public record', () => {
       const record = messageOf(recorded({ type, data: { orderId, ...data, at } }), storeId)!
       expect(record.headers.ce_type).to.equal(`tillroll.${as}.v1`)
       expect(JSON.parse(record.value)).to.deep.equal({ order, ...value, at })
+      expect(breaches(record)).to.deep.equal([])
     })
   }
 
   it('marks what a replay writes', () => {
-    expect(messageOf(recorded(placed), storeId, { replayed: true })!.headers.ce_replayed).to.equal('true')
+    const record = messageOf(recorded(placed), storeId, { replayed: true })!
+    expect(record.headers.ce_replayed).to.equal('true')
+    expect(breaches(record)).to.deep.equal([])
+  })
+
+  it('would be refused by the published schemas if it were another', () => {
+    const { key, headers, value } = messageOf(recorded(placed), storeId)!
+    const { price: _, ...unpriced } = JSON.parse(value)
+    const wrong: readonly (readonly [Parameters<typeof breaches>[0], RegExp])[] = [
+      [{ key, headers, value: JSON.stringify(unpriced) }, /price/],
+      [{ key, headers, value: value.replace('49.98', '49.987') }, /price/],
+      [{ key, headers, value: value.replace(orderId, 'x') }, /order/],
+      [{ key, headers: { ...headers, ce_id: 'x' }, value }, /ce_id/],
+      [{ key, headers: { ...headers, ce_type: 'tillroll.OrderPlaced.v2' }, value }, /not published/],
+      [{ key: customerId, headers, value }, /another order/],
+    ]
+    for (const [record, message] of wrong) expect(breaches(record).join()).to.match(message)
   })
 
   const silent = ['OrderRequested', 'OrderRejected', 'OrderChangeRequested', 'OrderChangeAbandoned', 'OrderSettled']
