@@ -105,6 +105,8 @@ export const pagesOf = (
         return page
       } catch (error) {
         if (isAbsent(error)) return page
+        // The next page meets it again.
+        if (page.length > 0) return page
         // What comes next is not kept any more: on with what is.
         if (!isOutOfRange(error) || tries === 3) throw error
         parts = undefined

@@ -32,7 +32,7 @@ export type FollowFrom = {
 
 /** One reader's way through a topic. */
 export type Pages = {
-  /** What comes next, at most so many; none: there is nothing more now. */
+  /** What comes next, at most so many; none: there is nothing more now. Where it throws, nothing was passed over. */
   readonly next: (limit: number) => Promise<readonly TopicRecord[]>
 }
 
@@ -51,7 +51,7 @@ export class TopicUnavailable extends Error {
 
 export type Topic = {
   readonly records: (from: RecordsFrom) => Promise<readonly TopicRecord[]>
-  /** What there is, then what comes, until the signal aborts. Reads no further than it is asked for: a slow reader costs a page of memory. */
+  /** What there is, then what comes, until the signal aborts; while the topic is away it waits. Reads no further than it is asked for: a slow reader costs a page of memory. */
   readonly follow: (from: FollowFrom) => AsyncGenerator<TopicRecord>
   /** The same as Server-Sent Events, with a comment every 15 s that keeps the connection. Destroying the stream ends it. */
   readonly events: (from: Omit<FollowFrom, 'signal'>) => Readable
@@ -60,6 +60,7 @@ export type Topic = {
 
 const page = 100
 const heartbeat = 15_000
+const lookAgain = 1_000
 
 /** Reads a topic, page by page or live. */
 export const createTopic = (log: Log): Topic => {
@@ -67,14 +68,20 @@ export const createTopic = (log: Log): Topic => {
 
   const records: Topic['records'] = async ({ limit = page, ...from }) => log.open(from).next(limit)
 
-  /** `undefined` where nothing came for so many milliseconds. */
+  /** `undefined` where nothing came for so many milliseconds, or the topic is away. */
   async function* paced({ signal, ...from }: FollowFrom, idle: number): AsyncGenerator<TopicRecord | undefined> {
     const watching = watch.begin()
     const pages = log.open(from)
     try {
       while (!signal.aborted) {
         const seen = watching.count()
-        const found = await pages.next(page)
+        const found = await nextOf(pages)
+        if (!found) {
+          // So that nobody takes the connection for dead, and the reader need not come back.
+          yield undefined
+          await watching.changed(seen, lookAgain, signal)
+          continue
+        }
         for (const record of found) {
           if (signal.aborted) return
           yield record
@@ -120,6 +127,16 @@ export const createTopic = (log: Log): Topic => {
     await log.close()
   }
   return { records, follow, events, close }
+}
+
+/** Nothing where the topic is away. */
+const nextOf = async (pages: Pages): Promise<readonly TopicRecord[] | undefined> => {
+  try {
+    return await pages.next(page)
+  } catch (error) {
+    if (error instanceof TopicUnavailable) return undefined
+    throw error
+  }
 }
 
 const eventOf = (record: TopicRecord): string =>

@@ -138,6 +138,8 @@ const status = async ({ database, store, config }: Instance, { json }: { json?: 
     process.stdout.write(
       `  position ${position ?? 'none'} of ${head ?? 'none'}, ${lagMs === null ? 'lag unknown' : `${lagMs} ms behind`}\n`,
     )
+    // Whoever wrote it last has no more to do with it.
+    if (state === 'ended') continue
     process.stdout.write(
       `  ${writer ? `${writer.state}, by ${writer.holder}, ${writer.secondsAgo} s ago` : 'no writer has been seen'}\n`,
     )
@@ -155,7 +157,7 @@ const seen = ({ name, state, liveFrom, report, reportedAt }: Generation, head: b
     liveFrom: liveFrom === undefined ? null : `${liveFrom}`,
     position: report?.position ?? null,
     head: head === undefined ? null : `${head}`,
-    lagMs: report && secondsAgo !== undefined && secondsAgo < 10 ? report.lagMs : null,
+    lagMs: report && state !== 'ended' && secondsAgo !== undefined && secondsAgo < 10 ? report.lagMs : null,
     lastError: report?.lastError ?? null,
     writer: report && { state: report.state, holder: report.holder, secondsAgo },
   }

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { expect } from 'chai'
 import { kafkaLog } from '../../src/bridge/kafka-log.js'
 import { readKafkaSettings } from '../../src/bridge/kafka-settings.js'
-import { createTopic, type Topic, TopicUnavailable } from '../../src/bridge/reader.js'
+import { createTopic, type Topic, type TopicRecord, TopicUnavailable } from '../../src/bridge/reader.js'
 import type { Http } from '../../src/http/deps.js'
 import { Refusal } from '../../src/http/errors.js'
 import { topicRoutes } from '../../src/http/routes/topics.js'
@@ -44,6 +44,22 @@ describe('a topic in a Kafka that is away', () => {
     expect(await reasonOf(topic.records({}))).to.be.instanceOf(TopicUnavailable)
     expect(performance.now() - began).to.be.lessThan(5_000)
   }).timeout(10_000)
+
+  it('is waited for by who follows it', async () => {
+    let asked = 0
+    const next = async () => {
+      if (++asked === 2) throw new TopicUnavailable('away')
+      return [{ position: `${asked}`, headers: {} } as TopicRecord]
+    }
+    const listen = async () => undefined
+    topic = createTopic({ open: () => ({ next }), listen, close: async () => undefined })
+    const positions: string[] = []
+    for await (const { position } of topic.follow({ signal: new AbortController().signal })) {
+      positions.push(position)
+      if (positions.length === 2) break
+    }
+    expect(positions).to.deep.equal(['1', '3'])
+  })
 
   it('is 503 with Retry-After, a page and a stream alike', async () => {
     topic = {
