@@ -5,21 +5,26 @@ import { ConfigError } from '../platform/config.js'
 
 const yes = z.enum(['true', 'false']).transform((word) => word === 'true')
 
-const environment = z
-  .object({
-    /** Set, or implied by KAFKA_CA and KAFKA_SASL_USERNAME. */
-    KAFKA_TLS: yes.optional(),
-    /** Files in PEM. */
-    KAFKA_CA: z.string().optional(),
-    KAFKA_CERT: z.string().optional(),
-    KAFKA_KEY: z.string().optional(),
-    KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512'),
-    KAFKA_SASL_USERNAME: z.string().optional(),
-    KAFKA_SASL_PASSWORD: z.string().optional(),
-    /** Whether topics that are not there are made. */
-    KAFKA_CREATE_TOPICS: yes.default(true),
-    /** Replicas of a topic that is made; −1: what the brokers are set to. */
-    KAFKA_REPLICATION: z.coerce.number().int().min(-1).max(100).default(-1),
+const variables = z.object({
+  /** Set, or implied by KAFKA_CA and KAFKA_SASL_USERNAME. */
+  KAFKA_TLS: yes.optional(),
+  /** Files in PEM. */
+  KAFKA_CA: z.string().optional(),
+  KAFKA_CERT: z.string().optional(),
+  KAFKA_KEY: z.string().optional(),
+  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512'),
+  KAFKA_SASL_USERNAME: z.string().optional(),
+  KAFKA_SASL_PASSWORD: z.string().optional(),
+  /** Whether topics that are not there are made. */
+  KAFKA_CREATE_TOPICS: yes.default(true),
+  /** Replicas of a topic that is made; −1: what the brokers are set to. */
+  KAFKA_REPLICATION: z.coerce.number().int().min(-1).max(100).default(-1),
+})
+
+const environment = variables
+  .refine(({ KAFKA_TLS, KAFKA_CA, KAFKA_CERT }) => KAFKA_TLS !== false || (KAFKA_CA ?? KAFKA_CERT) === undefined, {
+    path: ['KAFKA_TLS'],
+    message: 'false contradicts KAFKA_CA and KAFKA_CERT',
   })
   .refine(({ KAFKA_CERT, KAFKA_KEY }) => (KAFKA_CERT === undefined) === (KAFKA_KEY === undefined), {
     path: ['KAFKA_CERT'],
@@ -42,9 +47,9 @@ export type KafkaSettings = {
 export const readKafkaSettings = (brokers: readonly string[], env: NodeJS.ProcessEnv = process.env): KafkaSettings => {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = environment.safeParse(set)
-  if (!parsed.success) {
-    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
-  }
+  const said = parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? []
+  const wrong = [...said, ...brokers.flatMap(misplaced), ...Object.keys(set).flatMap(misspelt)]
+  if (!parsed.success || wrong.length > 0) throw new ConfigError(wrong.join('\n'))
   const { KAFKA_CA: ca, KAFKA_CERT: cert, KAFKA_KEY: key, ...rest } = parsed.data
   const { KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password, KAFKA_SASL_MECHANISM: mechanism } = rest
   const wantsTls = rest.KAFKA_TLS ?? (ca !== undefined || cert !== undefined || username !== undefined)
@@ -59,6 +64,19 @@ export const readKafkaSettings = (brokers: readonly string[], env: NodeJS.Proces
     createTopics: rest.KAFKA_CREATE_TOPICS,
     replication: rest.KAFKA_REPLICATION,
   }
+}
+
+const misplaced = (broker: string): readonly string[] =>
+  /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(broker) ? [] : [`KAFKA_BROKERS: "${broker}" is not host:port`]
+
+/** A name that is almost one of ours; those that Kubernetes makes for a service of the name kafka are no mistakes. */
+const misspelt = (name: string): readonly string[] => {
+  const known = Object.keys(variables.shape)
+  if (!name.startsWith('KAFKA_') || known.includes(name) || /_(SERVICE|PORT)(_|$)/.test(name)) return []
+  const letters = (word: string) => [...word].sort().join('')
+  const close = known.find((one) => one.startsWith(name) || name.startsWith(one) || letters(one) === letters(name))
+  if (close) return [`${name}: no such setting; did you mean ${close}?`]
+  return /^KAFKA_(SASL|SSL)/.test(name) ? [`${name}: no such setting`] : []
 }
 
 const pem = (name: string, file: string): string => {

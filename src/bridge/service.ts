@@ -4,7 +4,7 @@ import type { Feed } from '../eventstore/feed.js'
 import type { Store } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { type Bridge, createBridge } from './bridge.js'
-import type { BridgeStatus } from './gauge.js'
+import { type BridgeStatus, createGauge } from './gauge.js'
 import { createGenerations, type Generation, type Generations } from './generations.js'
 import { BridgeStopped, type Sink } from './sink.js'
 import { createTopicSink } from './topic.js'
@@ -56,13 +56,18 @@ export type BridgeService = {
   readonly healthy: () => boolean
 }
 
+/** Milliseconds after which a writer that says nothing has no say any more. */
+const quiet = 5_000
+
 type Running = { readonly bridge: Bridge; readonly stop: AbortController; readonly ended: Promise<void> }
 
 /** A bridge for each live generation of the topic; the first one, `orders`, begins by itself. */
 export const createBridgeService = (options: BridgeServiceOptions): BridgeService => {
-  const { database, sinks, lookEvery = 1_000, firstTopic = 'orders', log } = options
+  const { database, feed, sinks, lookEvery = 1_000, firstTopic = 'orders', log } = options
   const generations = createGenerations(database, sinks.kind)
   const running = new Map<string, Running>()
+  /** Topics that could not be begun yet. */
+  const waiting = new Map<string, ReturnType<typeof createGauge>>()
 
   const start = async ({ name, partitions, liveFrom }: Generation): Promise<void> => {
     await checkPartitions(sinks, name, partitions)
@@ -84,10 +89,36 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
     running.delete(name)
   }
 
+  /** What keeps a topic from being begun is its own trouble, and seen as that; the others go on. */
+  const attempt = async (topic: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work()
+      waiting.delete(topic)
+    } catch (error) {
+      const gauge = waiting.get(topic) ?? createGauge(feed, { kind: sinks.kind, topic })
+      const told = gauge.lastError()?.message
+      gauge.failed(error)
+      gauge.enter(error instanceof BridgeStopped ? 'stopped' : 'failing')
+      waiting.set(topic, gauge)
+      const message = gauge.lastError()?.message
+      if (message !== told) log.warn({ topic, error: message }, 'the topic could not be begun; trying again')
+      const { report: said, reportedAt } = (await generations.find(topic)) ?? {}
+      const another = said && said.holder !== options.holder && Date.now() - (reportedAt?.getTime() ?? 0) < quiet
+      if (!another) await report(generations, topic, options.holder, gauge.status())
+    }
+  }
+
   const look = async (): Promise<void> => {
-    if (!(await generations.find(firstTopic))) await generations.begin(firstTopic, await sinks.prepare(firstTopic))
+    await attempt(firstTopic, async () => {
+      if (!(await generations.find(firstTopic))) await generations.begin(firstTopic, await sinks.prepare(firstTopic))
+    })
     const live = (await generations.list()).filter(({ state }) => state === 'live')
-    for (const generation of live) if (!running.has(generation.name)) await start(generation)
+    for (const generation of live) {
+      if (!running.has(generation.name)) await attempt(generation.name, () => start(generation))
+    }
+    for (const name of waiting.keys()) {
+      if (name !== firstTopic && !live.some((generation) => generation.name === name)) waiting.delete(name)
+    }
     for (const name of running.keys()) if (!live.some((generation) => generation.name === name)) await end(name)
     for (const [name, { bridge }] of running) await report(generations, name, options.holder, bridge.status())
   }
@@ -105,7 +136,7 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
         await look()
         failure = undefined
       } catch (error) {
-        // Postgres or the broker is away, or the topic isn't there: the next look may find it.
+        // Postgres is away: the next look may find it.
         failure = error instanceof Error ? error.message : String(error)
         log.warn({ error: failure }, 'the bridge could not look for its topics; looking again')
       }
@@ -114,7 +145,10 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
     await Promise.all([...running.keys()].map(end))
   }
 
-  const status = () => [...running.values()].map(({ bridge }) => bridge.status())
+  const status = () => [
+    ...[...running.values()].map(({ bridge }) => bridge.status()),
+    ...[...waiting.values()].map((gauge) => gauge.status()),
+  ]
   return {
     run,
     status,

@@ -131,7 +131,8 @@ const status = async ({ database, store, config }: Instance, { json }: { json?: 
         2,
       )}\n`,
     )
-  if (all.length === 0) process.stdout.write(`no topic yet in ${sinks.kind}: the bridge has never run\n`)
+  if (all.length === 0)
+    process.stdout.write(`no topic yet in ${sinks.kind}: no bridge has begun one (its log and /health/ready say why)\n`)
   for (const one of all) {
     const { topic, state, position, head, lagMs, lastError, writer } = seen(one, last?.commit, sinks)
     process.stdout.write(`${topic}: ${state}, ${one.partitions} partitions in ${sinks.kind}\n`)

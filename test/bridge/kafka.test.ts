@@ -38,10 +38,31 @@ describe('the settings of Kafka', () => {
     [{ KAFKA_CA: '/not/there' }, /KAFKA_CA: ENOENT/],
     [{ KAFKA_TLS: 'perhaps' }, /KAFKA_TLS/],
     [{ KAFKA_SASL_MECHANISM: 'gssapi' }, /KAFKA_SASL_MECHANISM/],
+    [{ KAFKA_TLS: 'false', KAFKA_CA: 'ca.pem' }, /KAFKA_TLS: false contradicts KAFKA_CA/],
+    [{ KAFKA_TSL: 'true' }, /KAFKA_TSL: no such setting; did you mean KAFKA_TLS\?/],
+    [{ KAFKA_SASL_USER: 'u' }, /KAFKA_SASL_USER: .*KAFKA_SASL_USERNAME\?/],
+    [{ KAFKA_SSL: 'true' }, /KAFKA_SSL: no such setting/],
   ]
   for (const [env, message] of wrong) {
     it(`refuse ${Object.keys(env)}`, () => expect(() => readKafkaSettings(['a:1'], env)).to.throw(ConfigError, message))
   }
+})
+
+describe('the addresses of Kafka', () => {
+  for (const broker of ['localhost', '', 'kafka://a:1', 'a:b', 'a b:1']) {
+    it(`refuse ${JSON.stringify(broker)}`, () =>
+      expect(() => readKafkaSettings(['a:1', broker], {})).to.throw(ConfigError, `KAFKA_BROKERS: "${broker}" is not host:port`))
+  }
+  it('are names or numbers, among variables of others', () => {
+    const brokers = ['kafka-1.shop:9092', '127.0.0.1:9092', '[::1]:9092']
+    const env = {
+      KAFKA_SERVICE_HOST: '10.0.0.1',
+      KAFKA_TLS_PORT: 'tcp://10.0.0.1:9092',
+      KAFKA_HOME: '/opt',
+      KAFKA_BROKERS_TLS: 'a:1',
+    }
+    expect(readKafkaSettings(brokers, env).brokers).to.deep.equal(brokers)
+  })
 })
 
 const { KAFKA_BROKERS } = process.env
