@@ -109,9 +109,9 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
   }
 
   const look = async (): Promise<void> => {
-    await attempt(firstTopic, async () => {
-      if (!(await generations.find(firstTopic))) await generations.begin(firstTopic, await sinks.prepare(firstTopic))
-    })
+    if (!(await generations.find(firstTopic))) {
+      await attempt(firstTopic, async () => void (await generations.begin(firstTopic, await sinks.prepare(firstTopic))))
+    }
     const live = (await generations.list()).filter(({ state }) => state === 'live')
     for (const generation of live) {
       if (!running.has(generation.name)) await attempt(generation.name, () => start(generation))

@@ -32,10 +32,8 @@ describe('the bridges of a process', () => {
     await node.stop()
   })
 
-  it('show what keeps a topic from being begun, go on with the others, and begin it when they can', async () => {
+  const goOn = async (published: number) => {
     const generations = createGenerations(database, 'postgres')
-    await generations.begin('orders.v2', 4)
-    await generations.begin('orders.v3', 4)
     let trouble: string | undefined = 'the brokers are away'
     const inner = postgresSinks(database, 4)
     const sinks: Sinks = {
@@ -63,9 +61,21 @@ describe('the bridges of a process', () => {
     expect(warned.filter((said) => said === trouble)).to.have.length(1)
 
     trouble = undefined
-    await until(() => of('orders')?.state === 'running' && of('orders')?.records === 5)
+    await until(() => of('orders')?.state === 'running' && of('orders')?.records === published)
     expect(service.status().filter(({ topic }) => topic === 'orders')).to.have.length(1)
     ending.abort()
     await ran
+  }
+
+  it('show what keeps a topic from being begun, go on with the others, and begin it when they can', async () => {
+    const generations = createGenerations(database, 'postgres')
+    await generations.begin('orders.v2', 4)
+    await generations.begin('orders.v3', 4)
+    await goOn(5)
+  })
+
+  it('show what keeps a topic from being gone on with', async () => {
+    await live(store, newOrderId())
+    await goOn(5)
   })
 })
