@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Consumer, Kafka } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
+import { type Connected, connectTopic } from './kafka-fetch.js'
 import type { Progress } from './sink.js'
 
 /** A compacted topic of one partition beside each topic: who writes it, and how far he came. */
@@ -21,7 +21,7 @@ const read = (value: string): Progress => {
 }
 
 /** Where the writer's own mark stands, and the oldest offset that there is. */
-export type Mark = { readonly id: string; readonly offset: bigint; readonly low: bigint }
+export type Mark = { readonly offset: bigint; readonly low: bigint }
 
 export type Found = {
   readonly progress: Progress | undefined
@@ -33,66 +33,47 @@ export type Found = {
 const patience = 30_000
 
 /**
- * The last committed progress before the mark, which is known to be there: so it is known when everything before it was read, which a
- * consumer doesn't say by itself where the end of a log is control records. `left`: the consumer has left its group, which takes a moment.
+ * The last committed progress before the mark, which is known to be there: so it is known when everything before it was read. (Its own
+ * transaction may still be ending when it is looked for.)
  */
-export const readProgress = async (
-  kafka: Kafka,
-  topic: string,
-  mark: Mark,
-  signal: AbortSignal,
-): Promise<Found & { readonly left: Promise<unknown> }> => {
-  // A group of its own, for one that is joined again waits for members that were killed.
-  const consumer = kafka.consumer({
-    groupId: `tillroll-bridge-${topic}-${mark.id}`,
-    maxWaitTimeInMs: 50,
-    allowAutoTopicCreation: false,
-  })
+export const readProgress = async (kafka: Kafka, topic: string, mark: Mark, signal: AbortSignal): Promise<Found> => {
+  const connected = await connectTopic(kafka, progressTopic(topic))
+  const end = performance.now() + patience
+  const goesOn = () => {
+    if (signal.aborted) throw new Error(`reading the progress of the topic ${topic} was given up`)
+    if (performance.now() > end) {
+      throw new Error(`the progress of the topic ${topic} could not be read within ${patience} ms`)
+    }
+  }
   try {
-    await consumer.connect()
-    await consumer.subscribe({ topic: progressTopic(topic), fromBeginning: false })
-    const found = await scan(consumer, topic, mark, signal)
-    return { ...found, left: Promise.allSettled([consumer.disconnect()]) }
-  } catch (error) {
-    await Promise.allSettled([consumer.disconnect()])
-    throw error
+    let writtenBefore = false
+    for (let step = 32n; ; step *= 16n) {
+      const from = before(mark, step)
+      const found = await scan(connected, from, mark.offset, goesOn)
+      writtenBefore ||= found.writtenBefore
+      if (found.progress !== undefined || from === mark.low) return { progress: found.progress, writtenBefore }
+    }
+  } finally {
+    await Promise.allSettled([connected.close()])
   }
 }
 
-const scan = (consumer: Consumer, topic: string, mark: Mark, signal: AbortSignal): Promise<Found> => {
-  const over = new AbortController()
-  return new Promise<Found>((resolve, reject) => {
-    let progress: string | undefined
-    let writtenBefore = false
-    let step = 32n
-    let from = before(mark, step)
-    const seek = () => consumer.seek({ topic: progressTopic(topic), partition: 0, offset: `${from}` })
-    const reached = () => {
-      if (progress !== undefined || from === mark.low)
-        return resolve({ progress: progress === undefined ? undefined : read(progress), writtenBefore })
-      step *= 16n
-      from = before(mark, step)
-      seek()
-    }
-    consumer.on('consumer.crash', ({ payload }) => reject(payload.error))
-    const stopped = AbortSignal.any([signal, over.signal])
-    sleep(patience, undefined, { signal: stopped }).then(
-      () => reject(new Error(`the progress of the topic ${topic} could not be read within ${patience} ms`)),
-      () => reject(new Error(`reading the progress of the topic ${topic} was given up`)),
-    )
-    const eachMessage = async ({
-      message: { offset, key, value },
-    }: {
-      message: { offset: string; key: Buffer | null; value: Buffer | null }
-    }) => {
-      if (BigInt(offset) < from) return
+/** Everything from the one offset to the other, which is waited for. `goesOn` throws where that takes too long. */
+const scan = async ({ fetch }: Connected, from: bigint, to: bigint, goesOn: () => void): Promise<Found> => {
+  let progress: string | undefined
+  let writtenBefore = false
+  for (let next = from; next <= to; ) {
+    goesOn()
+    const [chunk] = await fetch([{ partition: 0, offset: next }], { wait: 50 })
+    for (const { offset, key, value } of chunk!.records) {
+      if (BigInt(offset) >= to) break
       if (`${key}` === keys.progress && value) progress = `${value}`
-      if (`${key}` !== keys.writer) return
-      if (BigInt(offset) === mark.offset) reached()
-      else writtenBefore = true
+      if (`${key}` === keys.writer) writtenBefore = true
     }
-    consumer.run({ autoCommit: false, eachMessage }).then(seek).catch(reject)
-  }).finally(() => over.abort())
+    // A batch of which a compaction has left nothing is passed by.
+    next = chunk!.next > next || chunk!.stable <= next ? chunk!.next : next + 1n
+  }
+  return { progress: progress === undefined ? undefined : read(progress), writtenBefore }
 }
 
 const before = ({ offset, low }: Mark, step: bigint): bigint => (offset - step > low ? offset - step : low)

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
 import type { Database } from '../platform/database.js'
@@ -64,7 +63,7 @@ const openSession = async (
       progress: found.progress,
       write: (records, progress) => write(producer, topic, partitions, records, progress),
       close: async () => {
-        await Promise.allSettled([producer.disconnect(), found.left])
+        await Promise.allSettled([producer.disconnect()])
       },
     }
   } catch (error) {
@@ -75,13 +74,12 @@ const openSession = async (
 
 /** The first transaction initialises the producer, which ends the predecessor's; and its mark says where the past ends. */
 const takeOver = async (kafka: Kafka, producer: Producer, topic: string, epoch: number, signal: AbortSignal) => {
-  const id = randomUUID()
   const transaction = await producer.transaction()
-  const mark = { key: keys.writer, value: JSON.stringify({ id, epoch, at: new Date().toISOString() }) }
+  const mark = { key: keys.writer, value: JSON.stringify({ epoch, at: new Date().toISOString() }) }
   const [place] = await firstSend(transaction, progressTopic(topic), { ...mark, partition: 0 })
   await transaction.commit()
   const { low, begun } = await extent(kafka, topic)
-  const found = await readProgress(kafka, topic, { id, offset: BigInt(place!.baseOffset!), low }, signal)
+  const found = await readProgress(kafka, topic, { offset: BigInt(place!.baseOffset!), low }, signal)
   if (begun && !found.progress && !found.writtenBefore) {
     throw new BridgeStopped(
       `the topic ${topic} holds records that no bridge has written, or its ${progressTopic(topic)} is gone: ` +
