@@ -21,7 +21,13 @@ export const readTopic = async (kafka: Kafka, topic: string, uncommitted = false
   if (ends.size === 0) return []
 
   const seen: Seen[] = []
-  const consumer = kafka.consumer({ groupId: `test-${randomUUID()}`, readUncommitted: uncommitted, maxWaitTimeInMs: 20 })
+  const consumer = kafka.consumer({
+    groupId: `test-${randomUUID()}`,
+    readUncommitted: uncommitted,
+    maxWaitTimeInMs: 20,
+    // The first group that a broker ever sees has it make the topic for groups.
+    retry: { retries: 20 },
+  })
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
   await new Promise<void>((resolve, reject) => {
