@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Kafka } from 'kafkajs'
 import { createGenerations } from '../../../src/bridge/generations.js'
+import { kafkaLog } from '../../../src/bridge/kafka/log.js'
+import { progressTopic } from '../../../src/bridge/kafka/progress.js'
+import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka/settings.js'
 import { kafkaSinks } from '../../../src/bridge/kafka.js'
-import { kafkaLog } from '../../../src/bridge/kafka-log.js'
-import { progressTopic } from '../../../src/bridge/kafka-progress.js'
-import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka-settings.js'
 import type { Seen, Topics } from './topics.js'
 
 /** Every record of the topic, each partition in its order; `uncommitted`: also those of transactions that were given up. */

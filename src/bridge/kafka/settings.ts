@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { z } from 'zod'
-import { ConfigError } from '../platform/config.js'
+import { ConfigError } from '../../platform/config.js'
 
 const yes = z.enum(['true', 'false']).transform((word) => word === 'true')
 

@@ -1,7 +1,7 @@
 import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
-import { type Connected, connectTopic } from './kafka-fetch.js'
-import type { Progress } from './sink.js'
+import type { Progress } from '../sink.js'
+import { type Connected, connectTopic } from './fetch.js'
 
 /** A compacted topic of one partition beside each topic: who writes it, and how far he came. */
 export const progressTopic = (topic: string): string => `${topic}.progress`

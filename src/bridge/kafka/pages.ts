@@ -1,6 +1,6 @@
-import { protocolError } from './kafka-errors.js'
-import type { Chunk, Connected, Extent, KafkaRecord } from './kafka-fetch.js'
-import type { Pages, RecordsFrom, TopicRecord } from './reader.js'
+import type { Pages, RecordsFrom, TopicRecord } from '../reader.js'
+import { protocolError } from './errors.js'
+import type { Chunk, Connected, Extent, KafkaRecord } from './fetch.js'
 
 /** Throws what the two below know; everything else is waited out. */
 export type Using = <T>(work: (connected: Pick<Connected, 'extents' | 'fetch'>) => Promise<T>) => Promise<T>

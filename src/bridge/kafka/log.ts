@@ -1,10 +1,10 @@
 import type { Kafka } from 'kafkajs'
-import { sleep } from '../eventstore/backoff.js'
-import { type Connected, connectTopic } from './kafka-fetch.js'
-import { isAbsent, isOutOfRange, pagesOf, type Using } from './kafka-pages.js'
-import { type KafkaSettings, kafkaClient } from './kafka-settings.js'
-import { type Log, TopicUnavailable } from './reader.js'
-import type { Listen } from './watch.js'
+import { sleep } from '../../eventstore/backoff.js'
+import { type Log, TopicUnavailable } from '../reader.js'
+import type { Listen } from '../watch.js'
+import { type Connected, connectTopic } from './fetch.js'
+import { isAbsent, isOutOfRange, pagesOf, type Using } from './pages.js'
+import { type KafkaSettings, kafkaClient } from './settings.js'
 
 /** Milliseconds within which a page comes, or an error. */
 const patience = 4_000

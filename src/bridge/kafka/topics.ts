@@ -1,8 +1,8 @@
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
-import { protocolError } from './kafka-errors.js'
-import { progressTopic } from './kafka-progress.js'
-import type { KafkaSettings } from './kafka-settings.js'
-import { BridgeStopped } from './sink.js'
+import { BridgeStopped } from '../sink.js'
+import { protocolError } from './errors.js'
+import { progressTopic } from './progress.js'
+import type { KafkaSettings } from './settings.js'
 
 /**
  * Makes the topic and its progress topic where they are not there and that is allowed, and answers how many partitions the topic has.
