@@ -202,14 +202,24 @@ export const connectStore = (url: string): Store => {
     }
   }
 
+  /** The newest event of all, and the newest that is not a system event, as they were when this was last asked. */
+  let known: { readonly top: string; readonly newest: RecordedEvent | undefined } | undefined
+
+  /** A cluster writes its own statistics all night: what was looked through once need not be looked through again. */
   const last: Store['last'] = async (timeout = defaultTimeout) => {
+    const before = known
+    let top: string | undefined
     let from: Position | 'end' = 'end'
-    for (;;) {
-      const events = await page({ direction: 'backwards', fromPosition: from, maxCount: 16 }, timeout)
-      const newest = events.find((event) => !isSystem(event.type))
-      if (newest) return recorded(newest)
+    for (let size = 16; ; size = Math.min(4 * size, 1_024)) {
+      const events = await page({ direction: 'backwards', fromPosition: from, maxCount: size }, timeout)
+      top ??= events[0]?.id
+      const found = events.find(({ id, type }) => !isSystem(type) || id === before?.top)
       const oldest = events.at(-1)
-      if (!oldest) return undefined
+      if (found || !oldest) {
+        const newest = found && (isSystem(found.type) ? before!.newest : recorded(found))
+        if (top !== undefined) known = { top, newest }
+        return newest
+      }
       from = oldest.position!
     }
   }

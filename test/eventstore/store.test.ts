@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
-import { connectStore, StoreUnavailable } from '../../src/eventstore/store.js'
+import { connectStore, noStream, StoreUnavailable } from '../../src/eventstore/store.js'
 import { startEventStore } from '../support/eventstore.js'
 
 describe('a store', () => {
@@ -15,4 +17,52 @@ describe('a store', () => {
     await store.close()
     await node.stop()
   })
+
+  it("finds the newest event behind any number of the store's own, and looks through them once", async () => {
+    const node = await startEventStore()
+    const store = connectStore(node.url)
+    const client = EventStoreDBClient.connectionString(node.url)
+    const own = (count: number) =>
+      client.appendToStream(
+        '$stats',
+        Array.from({ length: count }, () => jsonEvent({ type: '$statsCollected', data: {} })),
+      )
+    const place = async (n: number) => {
+      const id = randomUUID()
+      await store.append(`order-${n}`, [{ id, type: 'OrderPlaced', data: { n }, metadata: {} }], noStream)
+      return id
+    }
+    await own(3_000)
+    expect(await store.last()).to.equal(undefined)
+    const first = await place(1)
+    expect((await store.last())!.id).to.equal(first)
+    await own(3_000)
+    expect((await store.last())!.id).to.equal(first)
+    await own(20)
+    const read = countReads(client)
+    expect((await store.last())!.id).to.equal(first)
+    expect((await store.last())!.id).to.equal(first)
+    expect(read.stop(), 'events read').to.be.lessThan(120)
+    const second = await place(2)
+    expect((await store.last())!.id).to.equal(second)
+    await Promise.all([store.close(), client.dispose()])
+    await node.stop()
+  })
 })
+
+/** How many events all clients of this process were asked to read. */
+const countReads = (client: EventStoreDBClient) => {
+  const prototype = Object.getPrototypeOf(client) as { readAll: (options: { maxCount: number }) => unknown }
+  const { readAll } = prototype
+  let asked = 0
+  prototype.readAll = function (options) {
+    asked += options.maxCount
+    return readAll.call(this, options)
+  }
+  return {
+    stop: (): number => {
+      prototype.readAll = readAll
+      return asked
+    },
+  }
+}
