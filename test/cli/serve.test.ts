@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { descendantsOf, freePort, processes, type Shop, spawnCli, spawnShop } from '../support/spawn-shop.js'
+import {
+  descendantsOf,
+  freePort,
+  processes,
+  type Shop,
+  shopOf,
+  spawnCli,
+  spawnEmbedded,
+  spawnShop,
+} from '../support/spawn-shop.js'
 
 describe('tillroll serve', () => {
   let data: string
@@ -159,6 +168,19 @@ describe('tillroll serve', () => {
       expect(await logIn(shop.url, `${signal}@example.org`)).to.equal(200)
     })
   }
+
+  it('stops in order when npm is told to, which runs it in a shell', async () => {
+    await shop.stop()
+    const env = { TILLROLL_DATA: data, PORT: String(port), LOG_LEVEL: 'info' }
+    const one = await shopOf(spawnEmbedded('npm', ['start', '--silent'], env), port)
+    started.push(one)
+    const pids = family(one)
+    await one.stop()
+    // npm has waited for it.
+    expect(said(one, /^stopped$/)).to.have.length(1)
+    await until(() => alive(pids).length === 0)
+    shop = await start()
+  })
 
   it('leaves no process behind when it is killed, and finds everything at the next start', async () => {
     expect(await register(shop.url, 'killed@example.org')).to.equal(201)

@@ -26,15 +26,20 @@ const cli = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url))
 
 /** Runs the command line, without waiting for anything. */
 export const spawnCli = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
-  spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
-    // On embedded parts, whatever the suite itself was given.
+  spawnEmbedded(process.execPath, ['--import', 'tsx', cli, ...args], env)
+
+/** Runs a program on embedded parts, whatever the suite itself was given. */
+export const spawnEmbedded = (program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
+  spawn(program, args, {
     env: { ...process.env, EVENTSTORE_URL: '', DATABASE_URL: '', KAFKA_BROKERS: '', BCRYPT_COST: '4', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 
 /** Resolves when it is ready to serve; rejects with its output when it ends before. */
-export const spawnShop = async ({ data, port, env = {}, args = [], within = 60_000 }: ShopOptions): Promise<Shop> => {
-  const child = spawnCli(['serve', ...args], { TILLROLL_DATA: data, PORT: String(port), ...env })
+export const spawnShop = async ({ data, port, env = {}, args = [], within = 60_000 }: ShopOptions): Promise<Shop> =>
+  shopOf(spawnCli(['serve', ...args], { TILLROLL_DATA: data, PORT: String(port), ...env }), port, within)
+
+export const shopOf = async (child: ChildProcess, port: number, within = 60_000): Promise<Shop> => {
   let output = ''
   for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)))
