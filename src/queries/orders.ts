@@ -3,7 +3,7 @@ import { type OrderRow, orders } from '../projections/orders.js'
 import { idOfStream } from '../projections/projection.js'
 import { type OrderView, orderView } from '../projections/views.js'
 import type { Answer, Read } from './live.js'
-import { oneRow, type RowOf } from './row.js'
+import { oneRow, type RowOf, withRows } from './row.js'
 
 /** `after` is the last order of the page before; `status` is compared trimmed and without case. */
 export type OrdersPage = {
@@ -12,6 +12,8 @@ export type OrdersPage = {
   readonly limit: number
   readonly after?: OrderId
 }
+
+const newestFirst = ['placed_at', 'stream_id'].map((column) => ({ column, order: 'desc' as const }))
 
 export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: number }
 
@@ -23,26 +25,20 @@ export const createOrders = (read: Read) => ({
   /** Those that were accepted, the newest first. */
   orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<Answer<readonly OrderView[]>> => {
     const { rows, position } = await read<RowOf<Stored>>([orders], (query, tables) =>
-      query
-        .leftJoin(`${tables.orders} as t`, (on) => {
-          const { raw } = query.client
-          on.on(raw('t.placed'))
-          if (customerId !== undefined) on.on('t.customer_id', raw('?', [customerId]))
-          if (status !== undefined) on.on(raw('lower(trim(t.status)) = lower(trim(?))', [status]))
-          if (after !== undefined) {
-            on.on(
-              raw(`(t.placed_at, t.stream_id) < (select placed_at, stream_id from ${tables.orders} where stream_id = ?)`, [
-                `${orders.category}-${after}`,
-              ]),
-            )
-          }
-        })
-        .select('t.*')
-        .orderBy([
-          { column: 't.placed_at', order: 'desc' },
-          { column: 't.stream_id', order: 'desc' },
-        ])
-        .limit(limit),
+      withRows(query, tables.orders!, newestFirst, (page, { raw }) => {
+        page.where('placed', true).limit(limit)
+        if (customerId !== undefined) page.where('customer_id', customerId)
+        if (status !== undefined) page.where(raw('lower(trim(status)) = lower(trim(?))', [status]))
+        if (after !== undefined) {
+          const streamId = `${orders.category}-${after}`
+          page.where(
+            raw(`(placed_at, stream_id) < ((select placed_at from ${tables.orders} where stream_id = ?), ?)`, [
+              streamId,
+              streamId,
+            ]),
+          )
+        }
+      }),
     )
     return { value: rows.filter((row) => row.stream_id !== null).map((row) => orderView(row.stream_id, row)!), position }
   },

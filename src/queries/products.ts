@@ -2,7 +2,7 @@ import type { ProductId } from '../domain/ids.js'
 import { type ProductRow, products } from '../projections/products.js'
 import { type ProductView, productView } from '../projections/views.js'
 import type { Answer, Read } from './live.js'
-import { oneRow, type RowOf } from './row.js'
+import { oneRow, type RowOf, withRows } from './row.js'
 
 export type ProductsPage = { readonly limit?: number; readonly after?: ProductId }
 
@@ -13,16 +13,13 @@ export const createProducts = (read: Read) => ({
 
   /** Those that are not retired, in the order of their ids, after `after`. */
   products: async ({ limit, after }: ProductsPage = {}): Promise<Answer<readonly ProductView[]>> => {
-    const { rows, position } = await read<RowOf<ProductRow>>([products], (query, tables) => {
-      query
-        .leftJoin(`${tables.products} as t`, (on) => {
-          on.on(query.client.raw('not t.retired'))
-          if (after !== undefined) on.on('t.stream_id', '>', query.client.raw('?', [`${products.category}-${after}`]))
-        })
-        .select('t.stream_id', 't.name', 't.stock', 't.price', 't.retired')
-        .orderBy('t.stream_id')
-      return limit === undefined ? query : query.limit(limit)
-    })
+    const { rows, position } = await read<RowOf<ProductRow>>([products], (query, tables) =>
+      withRows(query, tables.products!, [{ column: 'stream_id' }], (page) => {
+        page.where('retired', false)
+        if (after !== undefined) page.where('stream_id', '>', `${products.category}-${after}`)
+        if (limit !== undefined) page.limit(limit)
+      }),
+    )
     return { value: rows.filter((row) => row.stream_id !== null).map((row) => productView(row.stream_id, row)), position }
   },
 })
