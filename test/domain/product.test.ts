@@ -93,15 +93,16 @@ describe('product', () => {
     expect([holders(before.held), holders(after.held)]).to.deep.equal([[first], [first, second]])
     expect(after.held.filter((bucket, i) => bucket !== before.held[i])).to.have.length(1)
   })
+
   it('is not counted so high that giving everything back would be too much', () => {
-    const orders = Array.from({ length: 100_000 }, (_, i) => reserved(idOfInteger(i + 1)!, 10_000))
+    const orders = Array.from({ length: 10 }, (_, i) => reserved(idOfInteger(i + 1)!, 100_000_000))
     const sold = fold([counted(1_000_000_000), ...orders], fold([added]))
     expect(sold.free).to.equal(0)
     const count = (stock: number) => ({ type: 'UpdateProduct' as const, productId, stock, at })
     expect(product.decide(count(1_000_000_000), sold)).to.deep.equal([counted(1_000_000_000)])
     const more = fold([counted(1), reserved(idOfInteger(200_000)!, 1)], sold)
     expect(() => product.decide(count(1_000_000_000), more)).to.throw('StockTooLarge')
-    const back = orders.map(({ data }) => reserved(data.orderId, 0, 10_000))
+    const back = orders.map(({ data }) => reserved(data.orderId, 0, 100_000_000))
     expect(fold([counted(1_000_000_000), ...back], sold)).to.include({ free: maxUnits })
   })
 
@@ -120,6 +121,7 @@ describe('product', () => {
       .when({ ...settle, fence: true })
       .then(reserved(first, 0, 0, 1))
   })
+
   it('takes what is held, and nothing where nothing is', () => {
     const take = { type: 'Take' as const, productId, orderId: first, orderRevision: 2, at }
     given(added, reserved(first, 5)).when(take).then(taken(first, 5))
