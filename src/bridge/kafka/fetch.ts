@@ -113,6 +113,17 @@ export const connectTopic = async (kafka: Kafka, topic: string): Promise<Connect
 const connectedTo = (cluster: Cluster, topic: string, leaders: ReadonlyMap<number, number>): Connected => {
   const ofTopic = <P>(partitions: readonly P[]): OfTopic<P> => [{ topic, partitions }]
 
+  /**
+   * One request at a time for each leader, which answers a connection's one after another anyway: the library would open a connection
+   * for each of those that come while there is none, keep the last, and never close the others.
+   */
+  const turns = new Map<number, Promise<unknown>>()
+  const inTurn = <Answer>(leader: number, work: () => Promise<Answer>): Promise<Answer> => {
+    const turn = (turns.get(leader) ?? Promise.resolve()).then(work, work)
+    turns.set(leader, turn)
+    return turn
+  }
+
   /** Asks each leader for its own. */
   const atLeaders = async <P extends { readonly partition: number }, Answer>(
     partitions: readonly P[],
@@ -120,7 +131,8 @@ const connectedTo = (cluster: Cluster, topic: string, leaders: ReadonlyMap<numbe
   ): Promise<readonly Answer[]> => {
     const asked = [...new Set(leaders.values())].map(async (leader) => {
       const own = partitions.filter(({ partition }) => leaders.get(partition) === leader)
-      return own.length === 0 ? [] : ask(await cluster.findBroker({ nodeId: `${leader}` }), own)
+      if (own.length === 0) return []
+      return inTurn(leader, async () => ask(await cluster.findBroker({ nodeId: `${leader}` }), own))
     })
     return (await Promise.all(asked)).flat()
   }
