@@ -6,18 +6,15 @@ import { type Connected, connectTopic } from './fetch.js'
 import { isAbsent, isOutOfRange, pagesOf, type Using } from './pages.js'
 import { type KafkaSettings, kafkaClient } from './settings.js'
 
-/** Milliseconds within which a page comes, or an error. */
-const patience = 4_000
-
-/** Reads a topic that is kept in Kafka: what is committed. Connects when it is first read. */
-export const kafkaLog = (settings: KafkaSettings, topic: string): Log => {
+/** Reads a topic that is kept in Kafka: what is committed. Connects when it is first read. `patience`: milliseconds within which a page comes, or an error. */
+export const kafkaLog = (settings: KafkaSettings, topic: string, patience = 4_000): Log => {
   const kafka = kafkaClient(settings, { retries: 1 })
-  const { using, close } = createConnection(kafka, topic)
+  const { using, close } = createConnection(kafka, topic, patience)
   return { open: (from) => pagesOf(using, topic, from), listen: listenTo(kafka, topic), close }
 }
 
 /** One for all who read, made anew after an error: whoever met it tries again. Throws `TopicUnavailable`, or what `isAbsent` or `isOutOfRange` is true of. */
-const createConnection = (kafka: Kafka, topic: string) => {
+const createConnection = (kafka: Kafka, topic: string, patience: number) => {
   let current: Promise<Connected> | undefined
   let over = false
   const open = new Set<Connected>()
@@ -70,7 +67,7 @@ const createConnection = (kafka: Kafka, topic: string) => {
 const within = async <T>(milliseconds: number, work: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), Math.max(0, milliseconds))
+    timer = setTimeout(() => reject(new Error('no answer in time')), Math.max(0, milliseconds))
   })
   try {
     return await Promise.race([work, late])
