@@ -1,64 +1,23 @@
 import { hostname } from 'node:os'
 import { SingleBar } from 'cli-progress'
-import { Command, InvalidArgumentError } from 'commander'
 import { asyncapi } from '../bridge/asyncapi.js'
 import { sinksOf } from '../bridge/choose.js'
 import { createGenerations, type Generation } from '../bridge/generations.js'
-import { type Replayed, type ReplayFrom, type ReplayProgress, replay } from '../bridge/replay.js'
+import { type Replayed, type ReplayFrom, type ReplayProgress, replay as replayInto } from '../bridge/replay.js'
 import type { Sinks } from '../bridge/service.js'
 import { positionOf } from '../eventstore/store.js'
-import { readConfig } from '../platform/config.js'
-import type { Instance, WithInstance } from './instance.js'
+import type { Instance } from './instance.js'
 
 type ReplayFlags = { readonly to: string; readonly from?: ReplayFrom; readonly live?: true; readonly json?: true }
 
-/** `tillroll bridge status|replay|end`. */
-export const bridgeCommand = (withInstance: WithInstance): Command => {
-  const command = new Command('bridge').description('the topic of orders, in Kafka or in Postgres')
-  command
-    .command('status')
-    .description('each generation of the topic: its state, its position, how far it is behind, the last error')
-    .option('--json', 'as JSON')
-    .action((flags: { json?: true }) => withInstance(readConfig(), (instance) => status(instance, flags)))
-  command
-    .command('replay')
-    .description('publish the history anew, into a generation of the topic that nobody has filled')
-    .requiredOption('--to <topic>', 'the new generation, such as orders.v2', topicName)
-    .option('--from <time|position>', 'leave out what was before: an ISO time (of the events), or a commit position', whence)
-    .option('--live', 'the bridge goes on with it')
-    .option('--json', 'the progress as JSON lines')
-    .action((flags: ReplayFlags) => withInstance(readConfig(), (instance) => runReplay(instance, flags)))
-  command
-    .command('asyncapi')
-    .description('print the public records as AsyncAPI 3')
-    .action(() => void process.stdout.write(`${JSON.stringify(asyncapi(), null, 2)}\n`))
-  command
-    .command('end')
-    .argument('<topic>', 'a live generation', topicName)
-    .description('write no more into a generation; what is there stays')
-    .action((topic: string) => withInstance(readConfig(), (instance) => end(instance, topic)))
-  return command
-}
+export const printAsyncapi = (): void => void process.stdout.write(`${JSON.stringify(asyncapi(), null, 2)}\n`)
 
-const topicName = (name: string): string => {
-  if (/^[a-zA-Z0-9._-]{1,200}$/.test(name) && name !== '.' && name !== '..') return name
-  throw new InvalidArgumentError('A topic’s name has letters, digits, dots, dashes and underscores.')
-}
-
-const whence = (word: string): ReplayFrom => {
-  if (/^\d+$/.test(word)) return { position: BigInt(word) }
-  const time = new Date(word)
-  if (Number.isNaN(time.getTime()))
-    throw new InvalidArgumentError('Neither a time, such as 2026-01-31T12:00:00Z, nor a commit position.')
-  return { time: time.toISOString() }
-}
-
-const runReplay = async (instance: Instance, { to, from, live, json }: ReplayFlags): Promise<void> => {
+export const replay = async (instance: Instance, { to, from, live, json }: ReplayFlags): Promise<void> => {
   const { config, signal } = instance
   const sinks = sinksOf(instance.database, config)
   const shown = createShown(json === true)
   try {
-    const replayed = await replay({
+    const replayed = await replayInto({
       ...instance,
       sinks,
       to,
@@ -119,7 +78,7 @@ const createShown = (json: boolean) => {
   }
 }
 
-const status = async ({ database, store, config }: Instance, { json }: { json?: true }): Promise<void> => {
+export const status = async ({ database, store, config }: Instance, { json }: { json?: true }): Promise<void> => {
   const sinks = sinksOf(database, config)
   const [all, last] = [await createGenerations(database, sinks.kind).list(), positionOf(await store.last())]
   await sinks.close()
@@ -164,7 +123,7 @@ const seen = ({ name, state, liveFrom, report, reportedAt }: Generation, head: b
   }
 }
 
-const end = async ({ database, config }: Instance, topic: string): Promise<void> => {
+export const end = async ({ database, config }: Instance, topic: string): Promise<void> => {
   const sinks = sinksOf(database, config)
   await createGenerations(database, sinks.kind).move(topic, ['live', 'complete', 'replaying'], 'ended')
   await sinks.close()

@@ -1,26 +1,12 @@
 import { once } from 'node:events'
-import { Command } from 'commander'
 import { secretTypes } from '../domain/user.js'
 import { backoff } from '../eventstore/backoff.js'
 import { positionOf, type RecordedEvent, StoreUnavailable } from '../eventstore/store.js'
-import { readConfig } from '../platform/config.js'
-import type { Instance, WithInstance } from './instance.js'
+import type { Instance } from './instance.js'
 
 type Options = { readonly all?: true; readonly follow: boolean; readonly stream?: string }
 
-export const eventsCommand = (withInstance: WithInstance): Command => {
-  const events = new Command('events').description('the history itself')
-  events
-    .command('tail')
-    .description('print events as they happen, one JSON object a line, until it is interrupted')
-    .option('--all', 'from the beginning of the history')
-    .option('--no-follow', 'end with the last event there is')
-    .option('--stream <prefix>', 'only streams whose name begins so, such as order-')
-    .action((options: Options) => withInstance(readConfig(), (instance) => tail(instance, options)))
-  return events
-}
-
-const tail = async ({ store, signal }: Instance, { all, follow, stream = '' }: Options): Promise<void> => {
+export const tail = async ({ store, signal }: Instance, { all, follow, stream = '' }: Options): Promise<void> => {
   // A reader that has seen enough (`| head`) closes the pipe.
   process.stdout.once('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   let last = all ? undefined : positionOf(await store.last())

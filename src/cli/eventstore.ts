@@ -1,8 +1,7 @@
 import { join } from 'node:path'
 import { SingleBar } from 'cli-progress'
-import { Command, InvalidArgumentError } from 'commander'
 import { askNode, backupOfNode } from '../embedded/eventstore/care/admin.js'
-import { restore, writeBackup } from '../embedded/eventstore/care/backup.js'
+import { restore as restoreStore, writeBackup } from '../embedded/eventstore/care/backup.js'
 import { type VerifyReport, verifyFolder } from '../embedded/eventstore/care/verify.js'
 import { diskFiles } from '../embedded/eventstore/files.js'
 import { isStore } from '../embedded/eventstore/log/log.js'
@@ -10,57 +9,10 @@ import { startNode } from '../embedded/eventstore/node.js'
 import { runningInstance } from '../embedded/instance.js'
 import { readConfig } from '../platform/config.js'
 import { holdLock } from '../platform/lock.js'
-import { untilSignalled } from './instance.js'
+import { untilSignalled } from './signals.js'
 
 type Place = { readonly data?: string; readonly port?: number }
 type Address = { readonly host: string; readonly port: number }
-
-/** The embedded event store alone: to serve it to any client, and to care for it while it runs or stands still. */
-export const eventstoreCommand = (): Command => {
-  const command = new Command('eventstore').description(
-    'the embedded event store: serve it alone, back it up, verify and scavenge it',
-  )
-  const folder = ['--data <folder>', "the store's folder; by default that of the shop"] as const
-  const running = ['--port <port>', 'of a node that serves alone on this machine', wholePort] as const
-  command
-    .command('serve')
-    .description("serve the folder to any client of EventStoreDB's protocol (no TLS, no log-in)")
-    .option(...folder)
-    .option('--port <port>', 'where', wholePort, 2113)
-    .option('--host <address>', 'loopback, unless the network is to be trusted', '127.0.0.1')
-    .action(serve)
-  command
-    .command('verify')
-    .description('read everything, check every sum, and say what was found; exits 1 where something is wrong')
-    .option(...folder)
-    .option(...running)
-    .action(verify)
-  command
-    .command('scavenge')
-    .description('rewrite the files without what deletion and metadata have made unreachable')
-    .option(...folder)
-    .option(...running)
-    .action(scavenge)
-  command
-    .command('backup')
-    .description('write all of the store, as it is now, to one file')
-    .argument('<file>')
-    .option(...folder)
-    .option(...running)
-    .action(backup)
-  command
-    .command('restore')
-    .description('make a store of a backup, in a folder that is empty or not there')
-    .argument('<file>')
-    .option(...folder)
-    .action(restoreFrom)
-  return command
-}
-
-const wholePort = (text: string): number => {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535')
-  return Number(text)
-}
 
 const folderOf = ({ data }: Place): string => data ?? join(readConfig().data, 'eventstore')
 
@@ -78,7 +30,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
-const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
+export const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
   const folder = folderOf(place)
   const { signal } = untilSignalled()
   const lock = await holdLock(folder)
@@ -127,7 +79,7 @@ const withNode = async (place: Place, work: (node: Address) => Promise<void>): P
   }
 }
 
-const verify = async (place: Place): Promise<void> => {
+export const verify = async (place: Place): Promise<void> => {
   const progress = progressOf('verifying')
   const running = await runningNode(place)
   const report = running
@@ -155,7 +107,7 @@ const verifyClosed = async (folder: string, onProgress: (done: number, total: nu
   }
 }
 
-const scavenge = (place: Place): Promise<void> =>
+export const scavenge = (place: Place): Promise<void> =>
   withNode(place, async (node) => {
     const progress = progressOf('scavenging')
     const { removed, events, bytesBefore, bytesAfter } = await askNode(node, 'scavenge', progress.update)
@@ -163,16 +115,16 @@ const scavenge = (place: Place): Promise<void> =>
     console.log(`removed ${removed} of ${events} events; ${bytesBefore} bytes became ${bytesAfter}`)
   })
 
-const backup = (file: string, place: Place): Promise<void> =>
+export const backup = (file: string, place: Place): Promise<void> =>
   withNode(place, async (node) => {
     const size = await writeBackup(backupOfNode(node), file)
     console.log(`${file}: ${size} bytes, read again and whole`)
   })
 
-const restoreFrom = async (file: string, place: Place): Promise<void> => {
+export const restore = async (file: string, place: Place): Promise<void> => {
   if (await runningNode(place)) throw new Error('the shop runs on this folder: stop it first')
   const folder = folderOf(place)
-  await restore(file, folder)
+  await restoreStore(file, folder)
   console.log(
     `${folder} holds the store of ${file}. Read models that have seen more are refused: start the shop once with serve --start-over`,
   )

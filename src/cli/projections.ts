@@ -1,80 +1,25 @@
 import { hostname } from 'node:os'
-import { Argument, Command, InvalidArgumentError } from 'commander'
+import { InvalidArgumentError } from 'commander'
 import { sleep } from '../eventstore/backoff.js'
 import { createFeed } from '../eventstore/feed.js'
-import { readConfig } from '../platform/config.js'
 import { projections } from '../projections/all.js'
 import { transaction } from '../projections/engine/batch.js'
 import { readCheckpoint } from '../projections/engine/checkpoint.js'
 import { listParked, type Parked } from '../projections/engine/quarantine.js'
 import { retryParked } from '../projections/engine/retry.js'
 import { projectionStatus, type Status } from '../projections/engine/status.js'
-import { renewView, rollback } from '../projections/engine/swap.js'
-import { verify } from '../projections/engine/verify.js'
+import { renewView, rollback as rollbackTo } from '../projections/engine/swap.js'
+import { verify as verifyRows } from '../projections/engine/verify.js'
 import type { AnyProjection } from '../projections/projection.js'
 import type { Difference } from '../projections/rebuild/compare.js'
-import { type Rebuilt, rebuild } from '../projections/rebuild.js'
+import { type Rebuilt, rebuild as rebuildTables } from '../projections/rebuild.js'
 import { runProjections } from '../projections/runner.js'
-import type { Instance, WithInstance } from './instance.js'
+import type { Instance } from './instance.js'
 import { createProgress, createTicker } from './progress.js'
 
 type RebuildFlags = { readonly all?: true; readonly parallel: number; readonly verifyOnly?: true; readonly json?: true }
 
 const names = projections.map(({ name }) => name)
-
-export const projectionsCommand = (withInstance: WithInstance): Command => {
-  const command = new Command('projections').description('the read models')
-  command
-    .command('list')
-    .description('where they stand')
-    .option('--json', 'for a program to read')
-    .action((flags: { json?: true }) => withInstance(readConfig(), (instance) => list(instance, flags)))
-  command
-    .command('rebuild')
-    .description('build new tables beside the live ones, compare them, and make them live')
-    .addArgument(new Argument('[name]').choices(names))
-    .option('--all', 'every projection, in one reading')
-    .option('--parallel <parts>', 'in so many parts, each in a process of its own', wholeNumber, 1)
-    .option('--verify-only', 'build and compare, and leave the live ones live; exits 1 where rows differ')
-    .option('--json', 'for a program to read')
-    .action((name: string | undefined, flags: RebuildFlags) =>
-      withInstance(readConfig(), (instance) => rebuildThem(instance, chosen(name, flags.all), flags)),
-    )
-  command
-    .command('verify')
-    .description('fold rows again from their streams and compare; exits 1 on a difference')
-    .addArgument(new Argument('<name>').choices(names))
-    .option('--sample <rows>', 'only so many, at random', wholeNumber)
-    .action((name: string, flags: { sample?: number }) =>
-      withInstance(readConfig(), (instance) => verifyOne(instance, named(name), flags)),
-    )
-  command
-    .command('rollback')
-    .description('make the generation live again that was live before')
-    .addArgument(new Argument('<name>').choices(names))
-    .action((name: string) => withInstance(readConfig(), (instance) => rollBack(instance, named(name))))
-  command.addCommand(quarantineCommand(withInstance))
-  return command
-}
-
-const quarantineCommand = (withInstance: WithInstance): Command => {
-  const quarantine = new Command('quarantine').description('streams that are parked, because an event or its row was refused')
-  quarantine
-    .command('list')
-    .option('--json', 'for a program to read')
-    .action((flags: { json?: true }) => withInstance(readConfig(), (instance) => listQuarantine(instance, flags)))
-  quarantine
-    .command('retry')
-    .description('fold them again from their beginning, with the code of today; exits 1 where one stays parked')
-    .argument('[stream]', 'this one alone, such as order-000000010000000000000001')
-    .action((streamId: string | undefined) => withInstance(readConfig(), (instance) => retryQuarantine(instance, streamId)))
-  return quarantine
-}
-
-const wholeNumber = (text: string): number => {
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number')
-  return Number(text)
-}
 
 const named = (name: string): AnyProjection => projections.find((projection) => projection.name === name)!
 
@@ -83,7 +28,7 @@ const chosen = (name: string | undefined, all: true | undefined): readonly AnyPr
   return all ? projections : projections.filter((projection) => projection.name === name)
 }
 
-const list = async ({ database, store }: Instance, { json }: { json?: true }): Promise<void> => {
+export const list = async ({ database, store }: Instance, { json }: { json?: true }): Promise<void> => {
   const status = await projectionStatus({ client: database.pool, store, projections })
   if (!status) throw new Error('the projections have never run on this database: tillroll serve runs them')
   if (json) return console.log(JSON.stringify(status, plain))
@@ -112,12 +57,9 @@ const described = ({ position, head, behind, lastEventAge, holder }: Status): st
     holder === undefined ? 'nobody is projecting' : `projecting: ${holder}`,
   ].join('; ')
 
-const verifyOne = async (
-  { database, store }: Instance,
-  projection: AnyProjection,
-  { sample }: { sample?: number },
-): Promise<void> => {
-  const { rows, differing, differences } = await verify(database.pool, store, projection, {
+export const verify = async ({ database, store }: Instance, name: string, { sample }: { sample?: number }): Promise<void> => {
+  const projection = named(name)
+  const { rows, differing, differences } = await verifyRows(database.pool, store, projection, {
     ...(sample !== undefined && { sample }),
     onProgress: createTicker(`rows of ${projection.name} folded again`),
   })
@@ -127,10 +69,11 @@ const verifyOne = async (
   console.log(`${projection.name}: ${rows} rows are as their streams say`)
 }
 
-const rollBack = async ({ database, log }: Instance, projection: AnyProjection): Promise<void> => {
+export const rollback = async ({ database, log }: Instance, name: string): Promise<void> => {
+  const projection = named(name)
   const client = await database.pool.connect()
   try {
-    const { from, to } = await transaction(client, () => rollback(client, projection))
+    const { from, to } = await transaction(client, () => rollbackTo(client, projection))
     console.log(`${projection.name}: generation ${to.generation} is live again, in place of ${from.generation}`)
     const renewed = await renewView(client, projection, to.generation)
     if (!renewed)
@@ -140,7 +83,7 @@ const rollBack = async ({ database, log }: Instance, projection: AnyProjection):
   }
 }
 
-const listQuarantine = async ({ database }: Instance, { json }: { json?: true }): Promise<void> => {
+export const listQuarantine = async ({ database }: Instance, { json }: { json?: true }): Promise<void> => {
   const parked = await listParked(database.pool)
   if (json) return console.log(JSON.stringify(parked, plain))
   if (parked.length === 0) console.log('nothing is parked')
@@ -150,7 +93,7 @@ const listQuarantine = async ({ database }: Instance, { json }: { json?: true })
   }
 }
 
-const retryQuarantine = async ({ database, store }: Instance, streamId: string | undefined): Promise<void> => {
+export const retryQuarantine = async ({ database, store }: Instance, streamId: string | undefined): Promise<void> => {
   const client = await database.pool.connect()
   try {
     const wanted = (parked: Parked) => streamId === undefined || parked.streamId === streamId
@@ -169,7 +112,8 @@ const plain = (_: string, value: unknown) => (typeof value === 'bigint' ? Number
 const holder = `${hostname()} (pid ${process.pid})`
 
 /** Runs the projections too, where nobody else does: a rebuild needs a checkpoint that moves. */
-const rebuildThem = async (instance: Instance, which: readonly AnyProjection[], flags: RebuildFlags): Promise<void> => {
+export const rebuild = async (instance: Instance, name: string | undefined, flags: RebuildFlags): Promise<void> => {
+  const which = chosen(name, flags.all)
   const { database, store, storeId, config, log } = instance
   const ending = new AbortController()
   const signal = AbortSignal.any([instance.signal, ending.signal])
@@ -180,7 +124,7 @@ const rebuildThem = async (instance: Instance, which: readonly AnyProjection[], 
   try {
     // The first run on a database makes the checkpoint.
     while (!signal.aborted && !(await readCheckpoint(database.pool))) await Promise.race([running, sleep(50, signal)])
-    const work = rebuild({
+    const work = rebuildTables({
       ...common,
       projections: which,
       verifyOnly: flags.verifyOnly === true,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError } from 'commander'
 import { identityStream } from '../eventstore/identity.js'
 import { type App, type Role, startApp } from '../main.js'
 import { readConfig } from '../platform/config.js'
@@ -7,21 +7,11 @@ import { Held } from '../platform/lock.js'
 import { createLog, type Log } from '../platform/log.js'
 import { NotReady } from '../queries/live.js'
 import { fillDemo } from './demo.js'
-import { untilSignalled } from './instance.js'
-
-const roles: readonly Role[] = ['all', 'api', 'projections', 'bridge']
-
-export const serveCommand = (): Command =>
-  new Command('serve')
-    .description('run the shop, or one role of it beside an instance that runs on the data folder')
-    .addOption(new Option('--role <role>', 'what this process does').choices(roles).default('all'))
-    .option('--start-over', 'forget the read models and build them anew from the event store, which may have been restored')
-    .option('--demo', 'fill an empty shop with some weeks of business, to look at')
-    .action(serve)
+import { untilSignalled } from './signals.js'
 
 type Options = { readonly role: Role; readonly demo?: true; readonly startOver?: boolean }
 
-const serve = async ({ role, demo, startOver = false }: Options): Promise<void> => {
+export const serve = async ({ role, demo, startOver = false }: Options): Promise<void> => {
   if (startOver && role !== 'all' && role !== 'projections') {
     throw new InvalidArgumentError('--start-over is for the roles that keep the read models: all and projections')
   }

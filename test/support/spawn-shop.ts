@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** A shop in processes of its own, as `npm start` runs it. */
@@ -22,11 +23,21 @@ export type ShopOptions = {
   readonly within?: number
 }
 
-const cli = fileURLToPath(new URL('../../src/cli/index.ts', import.meta.url))
+const project = fileURLToPath(new URL('../..', import.meta.url))
+
+let isBuilt = false
+
+/** What is spawned is what is installed, of today's source: compiled once, for a process that compiles itself takes a second to start. */
+export const build = (): void => {
+  if (!isBuilt) execFileSync('npm', ['run', '--silent', 'build'], { cwd: project, stdio: 'inherit' })
+  isBuilt = true
+}
 
 /** Runs the command line, without waiting for anything. */
-export const spawnCli = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
-  spawnEmbedded(process.execPath, ['--import', 'tsx', cli, ...args], env)
+export const spawnCli = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess => {
+  build()
+  return spawnEmbedded(process.execPath, [join(project, 'dist/cli/index.js'), ...args], env)
+}
 
 /** Runs a program on embedded parts, whatever the suite itself was given. */
 export const spawnEmbedded = (program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
