@@ -32,6 +32,8 @@ export type RebuildOptions = {
   readonly parallel?: number
   /** Each part in a process of its own, so that this one stays free. */
   readonly processes?: boolean
+  /** Milliseconds for which an old table that somebody reads is waited for, and then left to a later rebuild. */
+  readonly lockWait?: number
   /** Bytes of rows that are kept in memory, about. */
   readonly memory?: number
   readonly onProgress?: (progress: Progress) => void
@@ -264,14 +266,18 @@ const prove = async (options: RebuildOptions, client: pg.PoolClient, built: Buil
   return { ...result, live: true }
 }
 
-const tidy = async ({ log }: RebuildOptions, client: pg.PoolClient, projection: AnyProjection): Promise<void> => {
-  const kept = await dropUnwanted(client, projection)
+const tidy = async ({ log, lockWait }: RebuildOptions, client: pg.PoolClient, projection: AnyProjection): Promise<void> => {
+  const kept = await dropUnwanted(client, projection, lockWait)
   if (kept.length > 0) log.warn(`${kept.join(', ')} is in use or depended on, and stays until a later rebuild`)
 }
 
-const renewViewOf = async ({ log }: RebuildOptions, client: pg.PoolClient, projection: AnyProjection): Promise<void> => {
+const renewViewOf = async (
+  { log, lockWait }: RebuildOptions,
+  client: pg.PoolClient,
+  projection: AnyProjection,
+): Promise<void> => {
   const { live } = fedOf((await readCheckpoint(client))!, projection)
-  if (live && !(await renewView(client, projection, live.generation))) {
+  if (live && !(await renewView(client, projection, live.generation, lockWait))) {
     log.warn(`the view tillroll.${projection.name} is in use or depended on: it still shows an older generation`)
   }
 }

@@ -38,24 +38,27 @@ describe('tillroll eventstore', function () {
     await client.deleteStream('numbers')
     await client.dispose()
 
-    expect((await run(['verify', '--port', String(port)])).out)
+    const [verified, second] = await Promise.all([
+      run(['verify', '--port', String(port)]),
+      run(['serve', '--data', data, '--port', String(await freePort())]),
+    ])
+    expect(verified.out)
       .to.match(/22 events|23 events/)
       .and.to.include('no problems found')
+    expect(second.code).to.equal(1)
+    expect(second.err).to.match(/in use/)
     const scavenged = await run(['scavenge', '--port', String(port)])
     expect(scavenged.out).to.match(/removed 20 of/)
     const backup = join(folder, 'backup')
     const written = await run(['backup', backup, '--port', String(port)])
     expect([written.code, written.err]).to.deep.equal([0, ''])
-    const second = await run(['serve', '--data', data, '--port', String(await freePort())])
-    expect(second.code).to.equal(1)
-    expect(second.err).to.match(/in use/)
     child.kill('SIGTERM')
     expect(await exited).to.equal(0)
 
     const restored = join(folder, 'restored')
     expect((await run(['restore', backup, '--data', restored])).code).to.equal(0)
-    expect((await run(['verify', '--data', restored])).out).to.include('no problems found')
-    const again = await run(['restore', backup, '--data', restored])
+    const [whole, again] = await Promise.all([run(['verify', '--data', restored]), run(['restore', backup, '--data', restored])])
+    expect(whole.out).to.include('no problems found')
     expect([again.code, again.err]).to.deep.equal([1, `tillroll: ${restored} is not empty\n`])
   })
 
@@ -83,9 +86,9 @@ describe('tillroll eventstore', function () {
 
   it('cares for a store that is there, and makes none', async () => {
     const nowhere = join(folder, 'mistyped')
-    for (const args of [['verify'], ['scavenge'], ['backup', join(folder, 'empty')]]) {
-      const { code, err } = await run([...args, '--data', nowhere])
-      expect([code, err], args[0]).to.deep.equal([1, `tillroll: ${nowhere} holds no event store\n`])
+    const cares = [['verify'], ['scavenge'], ['backup', join(folder, 'empty')]].map((args) => run([...args, '--data', nowhere]))
+    for (const { code, err } of await Promise.all(cares)) {
+      expect([code, err]).to.deep.equal([1, `tillroll: ${nowhere} holds no event store\n`])
     }
     expect(await readdir(folder))
       .to.not.include('mistyped')
@@ -93,9 +96,12 @@ describe('tillroll eventstore', function () {
   })
 
   it('understands only what it knows', async () => {
-    expect((await run(['serve', '--port', 'many'])).code).to.equal(2)
-    expect((await run(['burn'])).code).to.equal(2)
-    const elsewhere = await run(['scavenge'], { EVENTSTORE_URL: 'esdb://elsewhere:2113' })
+    const [many, burn, elsewhere] = await Promise.all([
+      run(['serve', '--port', 'many']),
+      run(['burn']),
+      run(['scavenge'], { EVENTSTORE_URL: 'esdb://elsewhere:2113' }),
+    ])
+    expect([many.code, burn.code]).to.deep.equal([2, 2])
     expect([elsewhere.code, elsewhere.err.includes('its own tools')]).to.deep.equal([1, true])
   })
 })

@@ -124,9 +124,11 @@ describe('tillroll serve', () => {
 
   it('is joined by the commands, and by another role', async () => {
     expect(await register(shop.url, 'ada@example.org')).to.equal(201)
-    const granted = await tillroll(['users', 'grant', ' Ada@Example.org', 'staff'])
+    const [granted, stranger] = await Promise.all([
+      tillroll(['users', 'grant', ' Ada@Example.org', 'staff']),
+      tillroll(['users', 'grant', 'nobody@example.org', 'staff']),
+    ])
     expect(granted).to.deep.include({ code: 0, stderr: '' })
-    const stranger = await tillroll(['users', 'grant', 'nobody@example.org', 'staff'])
     expect(stranger).to.deep.include({ code: 1, stdout: '' })
     expect(stranger.stderr).to.contain('nobody@example.org')
 

@@ -181,7 +181,11 @@ describe('embedded Postgres', () => {
       if (!root) this.skip()
     })
     beforeEach(makeFolder)
-    afterEach(removeFolder)
+    // Mocha would do what is said further out last, when the servers have lost their folder.
+    afterEach(async () => {
+      await stopAll()
+      await removeFolder()
+    })
 
     /** The programs inside the test's own folder: who may reach them is then not up to where the project stands. */
     const programsWithin = async () => {

@@ -3,12 +3,15 @@ import { closeAtTheEnd } from '../support/closing.js'
 
 let running: Promise<TestApp> | undefined
 
-/** One app for all files of this folder. */
+/** One app for the files of this folder. */
 export const app = (): Promise<TestApp> => (running ??= start())
 
 const start = async (): Promise<TestApp> => {
   const started = await startTestApp({ READ_AFTER_WAIT: '500' })
-  closeAtTheEnd(started.stop)
+  closeAtTheEnd(async () => {
+    running = undefined
+    await started.stop()
+  })
   return started
 }
 

@@ -115,10 +115,18 @@ const withRole = async (role: 'staff' | 'analyst'): Promise<Person> => {
   return logIn(email)
 }
 
-let staffMember: Promise<Person> | undefined
-let analyst: Promise<Person> | undefined
-export const theStaff = (): Promise<Person> => (staffMember ??= withRole('staff'))
-export const theAnalyst = (): Promise<Person> => (analyst ??= withRole('analyst'))
+/** One for each app that these tests are given. */
+const forEachApp = (make: () => Promise<Person>): (() => Promise<Person>) => {
+  const made = new WeakMap<object, Promise<Person>>()
+  return async () => {
+    const here = await app()
+    if (!made.has(here)) made.set(here, make())
+    return made.get(here)!
+  }
+}
+
+export const theStaff = forEachApp(() => withRole('staff'))
+export const theAnalyst = forEachApp(() => withRole('analyst'))
 
 export type Product = {
   readonly id: number

@@ -1,6 +1,6 @@
 const closers: (() => Promise<void>)[] = []
 
-/** What test files share is closed once, after all of them and before the servers that it needs. */
+/** What test files share is closed after the last of them that run one after another, before the servers that it needs. */
 export const closeAtTheEnd = (close: () => Promise<void>): void => {
   closers.push(close)
 }

@@ -1,10 +1,14 @@
 import { closeShared } from './closing.js'
-import { stopTestPostgres } from './postgres.js'
+import { startTestPostgres } from './postgres.js'
 
-/** What runs once, around all test files; `.mocharc.json` requires it. */
-export const mochaHooks = {
-  async afterAll() {
-    await closeShared()
-    await stopTestPostgres()
-  },
+let stopPostgres: () => Promise<void>
+
+/** Around the whole run, in the process that starts the others; `.mocharc.json` requires this file. */
+export const mochaGlobalSetup = async () => {
+  stopPostgres = await startTestPostgres()
 }
+
+export const mochaGlobalTeardown = () => stopPostgres()
+
+/** In each process, after what it was given: all files, or one of those that run at once. */
+export const mochaHooks = { afterAll: closeShared }

@@ -120,18 +120,27 @@ export const discard = async (client: Client, projection: AnyProjection, generat
   await unwanted(client, projection, generation)
 }
 
+/** Milliseconds for which a table or view that somebody reads is waited for. */
+const usualLockWait = 2_000
+
 /**
  * Drops what isn't wanted any more: by itself, for it waits for whoever reads the table, and nobody should have to wait with it. Answers
  * the tables that are in use or depended on: the next rebuild tries again.
  */
-export const dropUnwanted = async (client: Client, projection: AnyProjection): Promise<readonly string[]> => {
+export const dropUnwanted = async (
+  client: Client,
+  projection: AnyProjection,
+  lockWait = usualLockWait,
+): Promise<readonly string[]> => {
   const { rows } = await client.query<{ generation: number }>(
     `select generation from tillroll.generation where projection = $1 and state = 'unwanted'`,
     [projection.name],
   )
   const kept: string[] = []
   for (const { generation } of rows) {
-    const dropped = await patiently(client, () => transaction(client, () => dropGeneration(client, projection, generation)))
+    const dropped = await patiently(client, lockWait, () =>
+      transaction(client, () => dropGeneration(client, projection, generation)),
+    )
     if (!dropped) kept.push(tableName(projection, generation))
   }
   return kept
@@ -141,13 +150,17 @@ export const dropUnwanted = async (client: Client, projection: AnyProjection): P
  * Has the view show this generation. To be called outside of the swap, for it waits for whoever reads the view. Answers whether it could
  * be done.
  */
-export const renewView = (client: Client, projection: AnyProjection, generation: number): Promise<boolean> =>
-  patiently(client, () => createView(client, projection, generation))
+export const renewView = (
+  client: Client,
+  projection: AnyProjection,
+  generation: number,
+  lockWait = usualLockWait,
+): Promise<boolean> => patiently(client, lockWait, () => createView(client, projection, generation))
 
-/** Waits only so long for others' locks. Answers whether it could be done. */
-const patiently = async (client: Client, work: () => Promise<void>): Promise<boolean> => {
+/** Waits only so many milliseconds for others' locks. Answers whether it could be done. */
+const patiently = async (client: Client, lockWait: number, work: () => Promise<void>): Promise<boolean> => {
   try {
-    await client.query(`set lock_timeout = '2s'`)
+    await client.query(`set lock_timeout = ${lockWait}`)
     await work()
     return true
   } catch (error) {
