@@ -427,7 +427,7 @@ describe('commands', () => {
       }
       const { cart } = processOver(slow)
       const change = (within: number) => cart.changeAmount(context({ within }), { cartId, productId, amount: 3 })
-      expect(await failure(change(200))).to.be.instanceOf(Unfinished)
+      expect(await failure(change(800))).to.be.instanceOf(Unfinished)
       patience = 100
       expect((await change(10_000)).value.lines).to.deep.equal([{ productId, amount: 3 }])
       // In between, the conflict of an append at what is remembered makes sure that the store was not put back.

@@ -341,7 +341,7 @@ describe('projections, rebuilt', () => {
     expect(reads).to.be.greaterThan(20)
     await caughtUp(here.database, here.memory.store)
     await expectRows(here.database, here.history.expected())
-  })
+  }).timeout(60_000)
 
   it('are verified row by row against their streams', async () => {
     run()

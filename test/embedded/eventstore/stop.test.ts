@@ -14,7 +14,7 @@ describe('a stop of the embedded event store', () => {
     const release = watched.hold()
     const batch = failure(client.appendToStream(newStream(), event()))
     const single = failure(client.appendToStream(newStream(), event(), { credentials: { username: 'a', password: 'b' } }))
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 300))
     const stopped = store.stop()
     expect((await batch).type).to.equal('cancelled')
     expect((await single).type).to.equal('unavailable')

@@ -69,7 +69,7 @@ describe('the embedded event store and its disk', () => {
     const appends = [client.appendToStream(newStream(), event())]
     await soon()
     appends.push(...Array.from({ length: 50 }, () => client.appendToStream(newStream(), event())))
-    await soon()
+    await soon(300)
     release()
     await Promise.all(appends)
     expect(watched.syncs() - before).to.equal(2)
