@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EachMessagePayload, Kafka } from 'kafkajs'
 import { createGenerations } from '../../../src/bridge/generations.js'
+import { connectTopic } from '../../../src/bridge/kafka/fetch.js'
 import { kafkaLog } from '../../../src/bridge/kafka/log.js'
 import { progressTopic } from '../../../src/bridge/kafka/progress.js'
 import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka/settings.js'
@@ -28,10 +29,7 @@ const mayPass = (error: unknown): boolean => {
 }
 
 const readOnce = async (kafka: Kafka, topic: string, uncommitted: boolean): Promise<readonly Seen[]> => {
-  const admin = kafka.admin()
-  await admin.connect()
-  const ends = new Map((await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => [partition, BigInt(high)]))
-  await admin.disconnect()
+  const ends = new Map(await endsOf(kafka, topic))
   const reached = (partition: number, next: bigint) => {
     if (next >= ends.get(partition)!) ends.delete(partition)
     return ends.size === 0
@@ -64,6 +62,20 @@ const readOnce = async (kafka: Kafka, topic: string, uncommitted: boolean): Prom
     await consumer.disconnect()
   }
   return seen.sort((a, b) => a.partition - b.partition || Number(a.offset - b.offset))
+}
+
+/**
+ * Behind all that is written, also where the transaction is still ending that its writer was told is committed: the broker marks that in
+ * one partition after another, and what the library calls the end is the last mark.
+ */
+const endsOf = async (kafka: Kafka, topic: string): Promise<readonly (readonly [partition: number, end: bigint])[]> => {
+  const { extents, fetch, close } = await connectTopic(kafka, topic)
+  try {
+    const places = (await extents()).map(({ partition, stable }) => ({ partition, offset: stable }))
+    return (await fetch(places)).map(({ partition, end }) => [partition, end])
+  } finally {
+    await close()
+  }
 }
 
 /** Kafka, where the environment names brokers; `variables`: as they would stand in it. */
