@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createSecureServer, type Http2SecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { binaryEvent, type RecordedEvent as ClientEvent, EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
@@ -95,12 +98,21 @@ describe('bulk reading', () => {
 
   it('says that there is nobody, and that the store went away', async () => {
     expect(await failure(scan('esdb://127.0.0.1:1?tls=false'))).to.be.instanceOf(StoreUnavailable)
-    const gone = await startEventStore()
-    const reading = (async () => {
-      for await (const _ of scanAll(gone.url)) await gone.node.close()
-    })()
-    await reading.catch((error: unknown) => expect(error).to.be.instanceOf(StoreUnavailable))
-    await gone.stop().catch(() => undefined)
+    const folder = await mkdtemp(join(tmpdir(), 'tillroll-scan-'))
+    const gone = await startEventStore({ folder })
+    const filling = EventStoreDBClient.connectionString(gone.url)
+    const large = () => binaryEvent({ type: 'Large', data: new Uint8Array(700_000) })
+    for (let i = 0; i < 12; i++) await filling.appendToStream('large', large())
+    await filling.dispose()
+    let closed: Promise<void> | undefined
+    const reading = async () => {
+      for await (const _ of scanAll(gone.url)) {
+        closed ??= gone.node.close()
+        await closed
+      }
+    }
+    expect(await failure(reading())).to.be.instanceOf(StoreUnavailable)
+    await rm(folder, { recursive: true })
   })
 
   describe('on a cluster', () => {
