@@ -79,10 +79,17 @@ export class ConfigError extends Error {
 export const readConfig = (env: NodeJS.ProcessEnv = process.env): Config => {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = environment.safeParse(set)
-  if (!parsed.success) {
-    throw new ConfigError(parsed.error.issues.map((issue) => problem(issue, set)).join('\n'))
-  }
+  const problems = [...(parsed.error?.issues.map((issue) => problem(issue, set)) ?? []), ...withoutBrokers(set)]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems.join('\n'))
   return settings(parsed.data)
+}
+
+/** Who says how a Kafka is to be reached, and not where, would find the topic in Postgres. */
+const withoutBrokers = (set: NodeJS.ProcessEnv): readonly string[] => {
+  if (set.KAFKA_BROKERS !== undefined) return []
+  const meant = /^KAFKA_(BROKER|TLS|CA|CERT|KEY|SASL_(MECHANISM|USERNAME|PASSWORD)|CREATE_TOPICS|REPLICATION)$/
+  const names = Object.keys(set).filter((name) => meant.test(name))
+  return names.map((name) => `${name}: is set, but KAFKA_BROKERS, which says where Kafka is, is not`)
 }
 
 /** The variable, what it is, and what it should be. A secret is not shown. */

@@ -40,11 +40,13 @@ export const spawnCli = (args: readonly string[], env: NodeJS.ProcessEnv): Child
 }
 
 /** Runs a program on embedded parts, whatever the suite itself was given. */
-export const spawnEmbedded = (program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
-  spawn(program, args, {
-    env: { ...process.env, EVENTSTORE_URL: '', DATABASE_URL: '', KAFKA_BROKERS: '', BCRYPT_COST: '4', ...env },
+export const spawnEmbedded = (program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess => {
+  const given = Object.entries(process.env).filter(([name]) => !name.startsWith('KAFKA_'))
+  return spawn(program, args, {
+    env: { ...Object.fromEntries(given), EVENTSTORE_URL: '', DATABASE_URL: '', BCRYPT_COST: '4', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+}
 
 /** Resolves when it is ready to serve; rejects with its output when it ends before. */
 export const spawnShop = async ({ data, port, env = {}, args = [], within = 60_000 }: ShopOptions): Promise<Shop> =>

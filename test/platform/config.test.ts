@@ -1,0 +1,52 @@
+import { expect } from 'chai'
+import { ConfigError, readConfig } from '../../src/platform/config.js'
+
+describe('settings', () => {
+  const refused = (env: NodeJS.ProcessEnv): string => {
+    try {
+      readConfig(env)
+    } catch (error) {
+      expect(error).to.be.instanceOf(ConfigError)
+      return (error as Error).message
+    }
+    throw new Error('they were taken')
+  }
+
+  it('need not be there, and an empty one is not there', () => {
+    expect(readConfig({ PORT: '', EMAIL_KEY: '', KAFKA_BROKERS: '', KAFKA_CA: '' })).to.deep.equal(readConfig({}))
+    expect(readConfig({})).to.include({ port: 3_000, host: '127.0.0.1', kafkaBrokers: undefined })
+  })
+
+  it('are lists, where they are, of what stands between commas', () => {
+    const { kafkaBrokers, jwtSecrets } = readConfig({ KAFKA_BROKERS: 'a:1, b:2', JWT_SECRETS: 'new,old' })
+    expect([kafkaBrokers, jwtSecrets]).to.deep.equal([
+      ['a:1', 'b:2'],
+      ['new', 'old'],
+    ])
+  })
+
+  it('that can not be used are named, all of them, with what they are and should be', () => {
+    const message = refused({ PORT: 'http', BCRYPT_COST: '99', DATABASE_URL: 'mysql://x', LOG_LEVEL: 'loud' })
+    expect(message.split('\n')).to.have.length(4)
+    expect(message)
+      .to.match(/^PORT: must be a number \(it is "http"\)$/m)
+      .and.match(/^BCRYPT_COST: .*16 \(it is "99"\)$/m)
+      .and.match(/^DATABASE_URL: must begin with postgres:\/\/$/m)
+      .and.match(/^LOG_LEVEL: .*"trace".* \(it is "loud"\)$/m)
+  })
+
+  it('are not shown where they are secret', () => {
+    expect(refused({ EMAIL_KEY: 'too short', EVENTSTORE_URL: 'http://user:word@host' })).to.not.match(/too short|word/)
+  })
+
+  it('that say how Kafka is reached, and not where, are refused', () => {
+    const message = refused({ KAFKA_BROKER: 'a:1', KAFKA_CA: 'ca.pem', KAFKA_SASL_USERNAME: 'u', KAFKA_PORT: 'tcp://1' })
+    expect(message.split('\n').map((line) => line.split(':')[0])).to.deep.equal([
+      'KAFKA_BROKER',
+      'KAFKA_CA',
+      'KAFKA_SASL_USERNAME',
+    ])
+    expect(message).to.include('KAFKA_BROKERS')
+    expect(readConfig({ KAFKA_BROKERS: 'a:1', KAFKA_CA: 'ca.pem' }).kafkaBrokers).to.deep.equal(['a:1'])
+  })
+})
