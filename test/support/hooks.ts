@@ -1,10 +1,12 @@
 import { closeShared } from './closing.js'
 import { startTestPostgres } from './postgres.js'
+import { build } from './spawn-shop.js'
 
 let stopPostgres: () => Promise<void>
 
 /** Around the whole run, in the process that starts the others; `.mocharc.json` requires this file. */
 export const mochaGlobalSetup = async () => {
+  build()
   stopPostgres = await startTestPostgres()
 }
 

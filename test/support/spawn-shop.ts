@@ -25,12 +25,15 @@ export type ShopOptions = {
 
 const project = fileURLToPath(new URL('../..', import.meta.url))
 
-let isBuilt = false
+const built = 'TEST_BUILT'
 
-/** What is spawned is what is installed, of today's source: compiled once, for a process that compiles itself takes a second to start. */
+/**
+ * What is spawned is what is installed, of today's source: a process that compiles itself takes a second longer to start. Once for all
+ * processes of a run, before there are several, or they would write over what another one loads.
+ */
 export const build = (): void => {
-  if (!isBuilt) execFileSync('npm', ['run', '--silent', 'build'], { cwd: project, stdio: 'inherit' })
-  isBuilt = true
+  if (!process.env[built]) execFileSync('npm', ['run', '--silent', 'build'], { cwd: project, stdio: 'inherit' })
+  process.env[built] = 'yes'
 }
 
 /** Runs the command line, without waiting for anything. */
