@@ -61,6 +61,7 @@ export const replay = async (options: ReplayOptions): Promise<Replayed> => {
   })
   let done = false
   const look = setInterval(() => {
+    if (done) return
     const { position, records } = bridge.status()
     onProgress({ position: position?.commit ?? 0n, target: target.commit, records })
     done ||= (position?.commit ?? -1n) >= target.commit

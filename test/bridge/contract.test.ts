@@ -131,7 +131,7 @@ const contract = (name: string, topics: Topics) => {
       // Another has taken the lease, and has opened the topic.
       await database.pool.query('update tillroll.lease set epoch = epoch + 1, expires_at = $2 where name = $1', [
         lease.name,
-        new Date(Date.now() + 1_500),
+        new Date(Date.now() + 60_000),
       ])
       const { rows } = await database.pool.query('select epoch from tillroll.lease where name = $1', [lease.name])
       const other = await on.sinks.sink(on.topic, lease).open(rows[0].epoch, new AbortController().signal)
@@ -140,6 +140,7 @@ const contract = (name: string, topics: Topics) => {
       await until(() => running.bridge.status().state === 'standby')
       expect((await topics.readAll(database, on.topic)).length).to.equal(before)
       await other.close()
+      await database.pool.query('update tillroll.lease set expires_at = clock_timestamp() where name = $1', [lease.name])
       await running.caughtUp()
       await running.stop()
       await expectExact(on.topic)

@@ -16,7 +16,15 @@ const fencing = new Set([
   'TRANSACTIONAL_ID_NOT_FOUND',
 ])
 const tooLarge = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
+const leaderless = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'REPLICA_NOT_AVAILABLE',
+])
 
 export const isFenced = (error: unknown): boolean => fencing.has(protocolError(error) ?? '')
 export const isTooLarge = (error: unknown): boolean => tooLarge.has(protocolError(error) ?? '')
 export const isConcurrent = (error: unknown): boolean => protocolError(error) === 'CONCURRENT_TRANSACTIONS'
+/** Of a topic that is there, or was there a moment ago: nobody leads it yet, or another one does. */
+export const isLeaderless = (error: unknown): boolean => leaderless.has(protocolError(error) ?? '')

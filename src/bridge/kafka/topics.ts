@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import { BridgeStopped } from '../sink.js'
-import { protocolError } from './errors.js'
+import { isLeaderless, protocolError } from './errors.js'
 import { progressTopic } from './progress.js'
 import type { KafkaSettings } from './settings.js'
 
@@ -21,6 +22,7 @@ export const prepareTopics = async (
     const existing = new Set(await admin.listTopics())
     const missing = wanted.filter((config) => !existing.has(config.topic))
     if (missing.length > 0) await create(admin, missing, createTopics)
+    await led(admin, wanted)
     const { topics } = await admin.fetchTopicMetadata({ topics: wanted.map((config) => config.topic) })
     const count = (name: string) => topics.find((found) => found.name === name)?.partitions.length ?? 0
     if (count(progressTopic(topic)) !== 1) {
@@ -59,12 +61,30 @@ const create = async (admin: Admin, topics: ITopicConfig[], allowed: boolean): P
   const names = topics.map(({ topic }) => topic).join(' and ')
   if (!allowed) throw new BridgeStopped(`${names}: no such topic, and KAFKA_CREATE_TOPICS=false says not to make it`)
   try {
-    await admin.createTopics({ topics, waitForLeaders: true })
+    await admin.createTopics({ topics, waitForLeaders: false })
   } catch (error) {
     const errors = error instanceof AggregateError || hasErrors(error) ? error.errors : [error]
     const others = errors.filter((one) => protocolError(one) !== 'TOPIC_ALREADY_EXISTS')
     if (others.length > 0)
       throw new Error(`${names} could not be made: ${others.map((one) => `${one}`).join('; ')}`, { cause: error })
+  }
+}
+
+/** Milliseconds. */
+const patience = 15_000
+
+/**
+ * Waits until the leader of each partition answers for it: a topic is made before every broker has heard of it, and before the one that
+ * leads it knows that. The library looks once, and gives up.
+ */
+const led = async (admin: Admin, topics: readonly ITopicConfig[]): Promise<void> => {
+  for (const end = performance.now() + patience; ; await sleep(50)) {
+    try {
+      for (const { topic } of topics) await admin.fetchTopicOffsets(topic)
+      return
+    } catch (error) {
+      if (!isLeaderless(error) || performance.now() > end) throw error
+    }
   }
 }
 
