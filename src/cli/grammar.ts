@@ -3,7 +3,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { ReplayFrom } from '../bridge/replay.js'
 import { roles as userRoles } from '../domain/user.js'
 import type { Role } from '../main.js'
-import { projections } from '../projections/all.js'
+import { projections as readModels } from '../projections/all.js'
 import type { Instance } from './instance.js'
 
 // What a command does is loaded when it runs: the whole shop takes a while to load, and who asks for help or mistypes needs none of it.
@@ -16,7 +16,7 @@ export const createProgram = (): Command => {
     .description("a shop's backend whose one truth is its event history")
     .version(version, '--version')
     .configureHelp({ showGlobalOptions: true })
-  for (const command of [serve(), users(), projectionsCommand(), bridge(), events(), eventstore()]) program.addCommand(command)
+  for (const command of [serve(), users(), projections(), bridge(), events(), eventstore()]) program.addCommand(command)
   return throwing(program)
 }
 
@@ -50,9 +50,9 @@ const users = (): Command => {
 }
 
 const json = ['--json', 'for a program to read'] as const
-const projectionNames = projections.map(({ name }) => name)
+const projectionNames = readModels.map(({ name }) => name)
 
-const projectionsCommand = (): Command => {
+const projections = (): Command => {
   const command = new Command('projections').description('the read models')
   command
     .command('list')
