@@ -6,7 +6,7 @@ import { sinksOf, topicOf } from './bridge/choose.js'
 import { bridgeMetrics } from './bridge/metrics.js'
 import { type BridgeService, createBridgeService } from './bridge/service.js'
 import { type Commands, createCommands } from './commands/index.js'
-import { type Connections, connect } from './connect.js'
+import type { Connections } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
 import { createAsOf } from './history/as-of.js'
 import { orderHistory } from './history/orders.js'
@@ -14,8 +14,9 @@ import { createHttp } from './http/server.js'
 import { createSessions } from './http/sessions.js'
 import type { Config } from './platform/config.js'
 import { keepLease } from './platform/lease.js'
-import { checkPort, listen } from './platform/listen.js'
+import { listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
+import { type Role, servesHttp } from './platform/role.js'
 import { createOrderRecovery } from './processes/orders.js'
 import { projections } from './projections/all.js'
 import { assertStandsIn, readCheckpoint } from './projections/engine/checkpoint.js'
@@ -26,8 +27,6 @@ import { createFreshness, type Freshness } from './queries/freshness.js'
 import { createProjectionHealth, type ProjectionHealth } from './queries/health.js'
 import { createQueries, type Queries } from './queries/index.js'
 import { NotReady } from './queries/live.js'
-
-export type Role = 'all' | 'api' | 'projections' | 'bridge'
 
 export type App = {
   /** `http://host:port`, where the role serves HTTP. */
@@ -59,6 +58,8 @@ type Running = Connections & {
 }
 
 export type StartOptions = {
+  /** Closed when the app stops, and where it can't start. */
+  readonly connections: Connections
   readonly role: Role
   readonly log: Log
   /** Forgets the read models first: they are built anew from the event store that there is. */
@@ -66,14 +67,11 @@ export type StartOptions = {
 }
 
 /** The whole shop, or a role of it. Throws what prevents the start, with everything stopped that was started. */
-export const startApp = async (config: Config, { role, log, startOver: anew = false }: StartOptions): Promise<App> => {
-  const closers: (() => Promise<void>)[] = []
+export const startApp = async (config: Config, options: StartOptions): Promise<App> => {
+  const { connections, role, log, startOver: anew = false } = options
+  const closers: (() => Promise<void>)[] = [connections.close]
   const stop = once(() => closeAll(closers, log))
   try {
-    const serves = role === 'all' || role === 'api'
-    if (serves) await checkPort(config.host, config.port)
-    const connections = await connect(config, { join: role !== 'all', log })
-    closers.push(connections.close)
     if (anew) await startOverWith(connections)
     await assertSameStore(connections)
     const ending = new AbortController()
@@ -92,7 +90,7 @@ export const startApp = async (config: Config, { role, log, startOver: anew = fa
       ending.abort()
       await Promise.all(background)
     })
-    const address = serves ? await serveHttp(running, closers) : undefined
+    const address = servesHttp(role) ? await serveHttp(running, closers) : undefined
     return { address, config, connections, commands: running.commands, queries: running.queries, failed, stop }
   } catch (error) {
     await stop()

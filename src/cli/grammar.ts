@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { ReplayFrom } from '../bridge/replay.js'
 import { roles as userRoles } from '../domain/user.js'
-import type { Role } from '../main.js'
+import { roles } from '../platform/role.js'
 import { projections as readModels } from '../projections/all.js'
 import type { Instance } from './instance.js'
 
@@ -27,8 +27,6 @@ const throwing = (command: Command): Command => {
 
 const joined = async (work: (instance: Instance) => Promise<void>): Promise<void> =>
   (await import('./instance.js')).withInstance(work)
-
-const roles: readonly Role[] = ['all', 'api', 'projections', 'bridge']
 
 const serve = (): Command =>
   new Command('serve')

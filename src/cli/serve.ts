@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError } from 'commander'
+import { connect } from '../connect.js'
 import { identityStream } from '../eventstore/identity.js'
-import { type App, type Role, startApp } from '../main.js'
+import type { App } from '../main.js'
 import { readConfig } from '../platform/config.js'
+import { checkPort } from '../platform/listen.js'
 import { Held } from '../platform/lock.js'
 import { createLog, type Log } from '../platform/log.js'
+import { type Role, servesHttp } from '../platform/role.js'
 import { NotReady } from '../queries/live.js'
-import { fillDemo } from './demo.js'
 import { untilSignalled } from './signals.js'
 
 type Options = { readonly role: Role; readonly demo?: true; readonly startOver?: boolean }
@@ -18,11 +20,13 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
   const config = readConfig()
   const log = createLog(config.logLevel)
   const { signal } = untilSignalled()
-  const app = await startApp(config, { role, log, startOver }).catch((error: unknown) => {
-    if (!(error instanceof Held)) throw error
-    const ways = 'stop that, choose another folder with TILLROLL_DATA, or join it with --role api, projections or bridge'
-    throw new Error(`${error.message}: ${ways}`, { cause: error })
-  })
+  if (servesHttp(role)) await checkPort(config.host, config.port)
+  // The embedded parts start while the app is loaded, which takes about as long.
+  const [connections, { startApp }] = await Promise.all([
+    connect(config, { join: role !== 'all', log }).catch(explained),
+    import('../main.js'),
+  ])
+  const app = await startApp(config, { connections, role, log, startOver })
   const failure = await runUntil(signal, app, async () => {
     if (demo) await fill(app, log)
     if (app.address) await hintAtStaff(app, log, signal)
@@ -31,6 +35,12 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
   await app.stop()
   log.info('stopped')
   if (failure) throw failure.error
+}
+
+const explained = (error: unknown): never => {
+  if (!(error instanceof Held)) throw error
+  const ways = 'stop that, choose another folder with TILLROLL_DATA, or join it with --role api, projections or bridge'
+  throw new Error(`${error.message}: ${ways}`, { cause: error })
 }
 
 /** Until a signal comes or something fails, the preparations included. */
@@ -48,6 +58,7 @@ const runUntil = (
 
 const fill = async ({ connections: { store, secrets }, config }: App, log: Log): Promise<void> => {
   const isEmpty = (await store.last())?.streamId === identityStream
+  const { fillDemo } = await import('./demo.js')
   const summary = await fillDemo(store, { ...config, ...secrets }, isEmpty)
   log.info({ ...summary }, summary ? 'the shop is filled for the demo' : 'the shop is not empty: no demo was put into it')
 }

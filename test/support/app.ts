@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect } from '../../src/connect.js'
 import type { Role as UserRole } from '../../src/domain/user.js'
 import type { Store } from '../../src/eventstore/store.js'
 import { normaliseEmail } from '../../src/http/wire.js'
-import { type App, type Role, startApp } from '../../src/main.js'
+import { type App, startApp } from '../../src/main.js'
 import { readConfig } from '../../src/platform/config.js'
 import { createLog } from '../../src/platform/log.js'
+import type { Role } from '../../src/platform/role.js'
 import { startEventStore } from './eventstore.js'
 import { createDatabase } from './postgres.js'
 
@@ -46,7 +48,8 @@ export const startTestApp = async (env: NodeJS.ProcessEnv = {}, role: Role = 'al
 
 const start = async (env: NodeJS.ProcessEnv, role: Role, end: () => Promise<void>): Promise<TestApp> => {
   const config = readConfig(env)
-  const app = await startApp(config, { role, log: createLog(config.logLevel) })
+  const log = createLog(config.logLevel)
+  const app = await startApp(config, { connections: await connect(config, { join: false, log }), role, log })
   const grant: TestApp['grant'] = async (email, to) => {
     const context = { actor: 'system', correlationId: randomUUID(), deadline: performance.now() + 5_000 } as const
     await app.commands.users.grantRole(context, { email: normaliseEmail(email), role: to })

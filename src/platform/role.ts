@@ -1,0 +1,5 @@
+/** What a process of the shop does: everything, or one part of it beside others. */
+export type Role = 'all' | 'api' | 'projections' | 'bridge'
+export const roles: readonly Role[] = ['all', 'api', 'projections', 'bridge']
+
+export const servesHttp = (role: Role): boolean => role === 'all' || role === 'api'
