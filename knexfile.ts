@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import knex from 'knex'
 import { joinEmbedded } from './src/embedded/index.js'
-import { startPostgres } from './src/embedded/postgres.js'
+import { startPostgres } from './src/embedded/postgres/server.js'
 import { readConfig } from './src/platform/config.js'
 import { migrationSettings } from './src/platform/database.js'
-import { holdLock } from './src/platform/lock.js'
+import { holdLock } from './src/platform/folder-lock.js'
 
 /**
  * For the knex command line (`npm run knex -- migrate:list`): DATABASE_URL, else the Postgres of the instance that runs on the data

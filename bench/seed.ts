@@ -12,8 +12,8 @@ import type { LoginEvent } from '../src/domain/login.js'
 import type { OrderEvent, Terms } from '../src/domain/order.js'
 import type { ProductEvent } from '../src/domain/product.js'
 import type { UserEvent } from '../src/domain/user.js'
-import { openStore, type Store } from '../src/embedded/eventstore/store.js'
-import { holdLock } from '../src/platform/lock.js'
+import { openStore, type Store } from '../src/embedded/eventstore/storage/store.js'
+import { holdLock } from '../src/platform/folder-lock.js'
 
 type ShopEvent = CartEvent | LoginEvent | OrderEvent | ProductEvent | UserEvent
 type Step = { readonly stream: string; readonly events: readonly ShopEvent[]; readonly actor: string }

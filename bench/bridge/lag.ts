@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { topicOf } from '../../src/bridge/choose.js'
+import { topicOf } from '../../src/bridge/backend.js'
 import { kafkaClient, readKafkaSettings } from '../../src/bridge/kafka/settings.js'
 import type { Store } from '../../src/eventstore/store.js'
 import type { Database } from '../../src/platform/database.js'

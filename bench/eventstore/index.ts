@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
-import { pack } from '../../src/embedded/eventstore/reading/sink.js'
+import { pack } from '../../src/embedded/eventstore/protocol/reading/sink.js'
 import { type EventStoreProcess, spawnEventStore } from '../../src/embedded/eventstore/spawn.js'
-import { openStore } from '../../src/embedded/eventstore/store.js'
+import { openStore } from '../../src/embedded/eventstore/storage/store.js'
 import { type AppendRate, appendRate, clientRate, memoryOf, type ReadRate, scanRate, syncTime } from './measure.js'
 
 const { values } = parseArgs({

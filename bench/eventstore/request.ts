@@ -1,6 +1,6 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
-import { framed } from '../../src/embedded/eventstore/framing.js'
+import { framed } from '../../src/embedded/eventstore/protocol/framing.js'
 
 /** A request for all of `$all`, framed. */
 export const readAllRequest = (subscribe = false): Buffer => {

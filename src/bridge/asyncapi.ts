@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ceType, headers, type PublicType, schemas } from './schema.js'
+import { ceType, headers, type PublicType, schemas } from './public-schema.js'
 
 /** The public record as AsyncAPI 3.0, for consumers of the topic; the same whatever keeps it. */
 export const asyncapi = (): object => ({

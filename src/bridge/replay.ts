@@ -2,10 +2,10 @@ import type { Logger } from 'pino'
 import { createFeed } from '../eventstore/feed.js'
 import { positionOf, type RecordedEvent, type Store } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
-import { createBridge } from './bridge.js'
-import { createGenerations, type Generation, type Generations } from './generations.js'
+import { createBridge } from './engine/bridge.js'
+import { createGenerations, type Generation, type Generations } from './engine/generations.js'
+import { BridgeStopped } from './engine/sink.js'
 import { leaseOf, type Sinks } from './service.js'
-import { BridgeStopped } from './sink.js'
 
 /** Where a replay begins: a moment (an event's own time), or a commit position, inclusive. */
 export type ReplayFrom = { readonly time: string } | { readonly position: bigint }

@@ -1,13 +1,13 @@
 import type { Logger } from 'pino'
-import { sleep } from '../eventstore/backoff.js'
 import type { Feed } from '../eventstore/feed.js'
 import type { Store } from '../eventstore/store.js'
+import { sleep } from '../platform/async.js'
 import type { Database } from '../platform/database.js'
-import { type Bridge, createBridge } from './bridge.js'
-import { type BridgeStatus, createGauge } from './gauge.js'
-import { createGenerations, type Generation, type Generations } from './generations.js'
-import { BridgeStopped, type Sink } from './sink.js'
-import { createTopicSink } from './topic.js'
+import { type Bridge, createBridge } from './engine/bridge.js'
+import { createGenerations, type Generation, type Generations } from './engine/generations.js'
+import { BridgeStopped, type Sink } from './engine/sink.js'
+import { type BridgeStatus, createGauge } from './engine/status.js'
+import { createTopicSink } from './postgres/sink.js'
 
 /** Where topics are: in Kafka, or in Postgres. */
 export type Sinks = {

@@ -1,141 +1,143 @@
-import type pg from 'pg'
-import type { Database } from '../platform/database.js'
-import { checkEpoch } from '../platform/lease.js'
-import type { Generations } from './generations.js'
-import type { PublicRecord } from './message.js'
-import { partitionOf } from './partition.js'
-import { BridgeStopped, Fenced, type Progress, type Session, type Sink } from './sink.js'
+import { Readable } from 'node:stream'
+import { createWatch, type Listen } from './engine/notifier.js'
 
-/** The channel on which a topic's new records are told; the payload is the topic's name. */
-export const channel = 'tillroll_topic'
-
-export type TopicSinkOptions = {
-  readonly database: Database
-  readonly generations: Generations
+/** A record as it is read: `position` is its place over all partitions, by which a reader of the whole topic goes on. */
+export type TopicRecord = {
   readonly topic: string
-  /** Whose epoch every transaction checks. */
-  readonly lease: { readonly name: string; readonly ttl: number }
+  readonly partition: number
+  readonly offset: number
+  readonly key: string
+  readonly headers: { readonly [name: string]: string }
+  readonly value: unknown
+  readonly time: string
+  readonly position: string
 }
 
-/** The topic in Postgres: partitions, offsets, keys and headers as a broker would keep them. The generation must have begun. */
-export const createTopicSink = ({ database, generations, topic, lease }: TopicSinkOptions): Sink => {
-  const inTransaction = async <T>(epoch: number, work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
-    const client = await database.pool.connect()
-    let broken: Error | undefined
-    // The server may end a transaction that says nothing for too long, also between two statements.
-    const lost = (error: Error) => {
-      broken = error
-    }
-    client.on('error', lost)
+/** Without a partition: of all of them, in the order in which it happened. `after` is a `position`, exclusive. */
+export type RecordsFrom = {
+  readonly partition?: number
+  /** Inclusive, of each partition. Default 0. */
+  readonly offset?: number
+  readonly after?: bigint
+  /** Default 100. */
+  readonly limit?: number
+}
+
+export type FollowFrom = {
+  readonly partition?: number
+  /** A record's position, exclusive; left out: from the beginning. What a client sends as Last-Event-ID. */
+  readonly after?: bigint
+  readonly signal: AbortSignal
+}
+
+/** One reader's way through a topic. */
+export type Pages = {
+  /** What comes next, at most so many; none: there is nothing more now. Where it throws, nothing was passed over. */
+  readonly next: (limit: number) => Promise<readonly TopicRecord[]>
+}
+
+/** A topic as it is read, whatever keeps it. One that doesn't exist (yet) is empty. */
+export type Log = {
+  /** Nothing is read yet. */
+  readonly open: (from: Omit<RecordsFrom, 'limit'>) => Pages
+  readonly listen: Listen
+  readonly close: () => Promise<void>
+}
+
+/** The topic can't be read at the moment. */
+export class TopicUnavailable extends Error {
+  override readonly name = 'TopicUnavailable'
+}
+
+export type Topic = {
+  readonly records: (from: RecordsFrom) => Promise<readonly TopicRecord[]>
+  /** What there is, then what comes, until the signal aborts; while the topic is away it waits. Reads no further than it is asked for: a slow reader costs a page of memory. */
+  readonly follow: (from: FollowFrom) => AsyncGenerator<TopicRecord>
+  /** The same as Server-Sent Events, with a comment every 15 s that keeps the connection. Destroying the stream ends it. */
+  readonly events: (from: Omit<FollowFrom, 'signal'>) => Readable
+  readonly close: () => Promise<void>
+}
+
+const page = 100
+const heartbeat = 15_000
+const lookAgain = 1_000
+
+/** Reads a topic, page by page or live. */
+export const createTopic = (log: Log): Topic => {
+  const watch = createWatch(log.listen)
+
+  const records: Topic['records'] = async ({ limit = page, ...from }) => log.open(from).next(limit)
+
+  /** `undefined` where nothing came for so many milliseconds, or the topic is away. */
+  async function* paced({ signal, ...from }: FollowFrom, idle: number): AsyncGenerator<TopicRecord | undefined> {
+    const watching = watch.begin()
+    const pages = log.open(from)
     try {
-      await client.query('begin')
-      await checkEpoch(client, lease.name, epoch, lease.ttl)
-      const result = await work(client)
-      await client.query('commit')
-      return result
-    } catch (error) {
-      // Closing the connection undoes the transaction, and asks nothing of a server that may be away.
-      broken = error instanceof Error ? error : new Error(String(error))
-      throw error
+      while (!signal.aborted) {
+        const seen = watching.count()
+        const found = await nextOf(pages)
+        if (!found) {
+          // So that nobody takes the connection for dead, and the reader need not come back.
+          yield undefined
+          await watching.changed(seen, lookAgain, signal)
+          continue
+        }
+        for (const record of found) {
+          if (signal.aborted) return
+          yield record
+        }
+        if (found.length === 0 && !(await watching.changed(seen, idle, signal)) && !signal.aborted) yield undefined
+      }
     } finally {
-      client.off('error', lost)
-      client.release(broken)
+      watching.end()
     }
   }
 
-  const open: Sink['open'] = async (epoch) => {
-    const generation = await generations.find(topic)
-    if (!generation) throw new BridgeStopped(`the topic ${topic} was never begun`)
-    let progress = await inTransaction(epoch, (client) => lockProgress(client, topic))
-    const write: Session['write'] = async (records, next) => {
-      await inTransaction(epoch, async (client) => {
-        await moveProgress(client, topic, epoch, progress, next)
-        if (records.length > 0) await insert(client, topic, generation.partitions, records)
-      })
-      progress = next
-    }
-    return {
-      get progress() {
-        return progress
+  async function* follow(from: FollowFrom): AsyncGenerator<TopicRecord> {
+    for await (const record of paced(from, heartbeat)) if (record) yield record
+  }
+
+  async function* written(from: FollowFrom): AsyncGenerator<string> {
+    // At once, so that the client knows that it is connected.
+    yield ':\n\n'
+    for await (const record of paced(from, heartbeat)) yield record ? eventOf(record) : ':\n\n'
+  }
+
+  const events: Topic['events'] = (from) => {
+    const ended = new AbortController()
+    const lines = written({ ...from, signal: ended.signal })
+    return new Readable({
+      highWaterMark: 16_384,
+      read() {
+        lines.next().then(
+          ({ done, value }) => this.push(done ? null : value),
+          (error: Error) => this.destroy(error),
+        )
       },
-      write,
-      close: async () => undefined,
-    }
+      // Readable.from would wait for the next record before it lets go.
+      destroy(error, done) {
+        ended.abort()
+        lines.return(undefined).then(() => done(error), done)
+      },
+    })
   }
 
-  return { kind: 'postgres', topic, batchBytes: 4_000_000, open }
+  const close = async (): Promise<void> => {
+    await watch.close()
+    await log.close()
+  }
+  return { records, follow, events, close }
 }
 
-type StoredProgress = { store_id: string | null; commit: string; prepare: string; event_id: string }
-
-/** Waits for a transaction of our own whose answer was lost: it may still be at work. */
-const lockProgress = async (client: pg.PoolClient, topic: string): Promise<Progress | undefined> => {
-  const { rows } = await client.query<StoredProgress>(
-    `select store_id, commit_position::text as commit, prepare_position::text as prepare, event_id
-     from bridge.progress where topic = $1 for update`,
-    [topic],
-  )
-  const [row] = rows
-  if (!row) throw new BridgeStopped(`the progress of the topic ${topic} is gone`)
-  if (row.store_id === null) return undefined
-  return { storeId: row.store_id, at: { commit: BigInt(row.commit), prepare: BigInt(row.prepare), eventId: row.event_id } }
+/** Nothing where the topic is away. */
+const nextOf = async (pages: Pages): Promise<readonly TopicRecord[] | undefined> => {
+  try {
+    return await pages.next(page)
+  } catch (error) {
+    if (error instanceof TopicUnavailable) return undefined
+    throw error
+  }
 }
 
-/** Only from where this session knows it to be. */
-const moveProgress = async (
-  client: pg.PoolClient,
-  topic: string,
-  epoch: number,
-  from: Progress | undefined,
-  { storeId, at }: Progress,
-): Promise<void> => {
-  const { rowCount } = await client.query(
-    `update bridge.progress
-     set store_id = $2, commit_position = $3, prepare_position = $4, event_id = $5, epoch = $6, moved_at = clock_timestamp()
-     where topic = $1 and commit_position is not distinct from $7::bigint and epoch <= $6`,
-    [topic, storeId, `${at.commit}`, `${at.prepare}`, at.eventId, epoch, from ? `${from.at.commit}` : null],
-  )
-  if (rowCount !== 1) throw new Fenced(`the topic ${topic} is not at ${from?.at.commit ?? 'its beginning'} any more`)
-}
-
-const insert = async (
-  client: pg.PoolClient,
-  topic: string,
-  partitions: number,
-  records: readonly PublicRecord[],
-): Promise<void> => {
-  const counts = new Map<number, number>()
-  const rows = records.map(({ key, headers, value, time, position }) => {
-    const partition = partitionOf(key, partitions)
-    const ordinal = counts.get(partition) ?? 0
-    counts.set(partition, ordinal + 1)
-    return [partition, ordinal, key, JSON.stringify(headers), value, time.toISOString(), `${position}`] as const
-  })
-  const column = (at: number) => rows.map((row) => row[at])
-  await client.query(
-    `with moved as (
-       update bridge.partition p set next_offset = p.next_offset + c.records
-       from unnest($2::int[], $3::int[]) as c (partition, records)
-       where p.topic = $1 and p.partition = c.partition
-       returning p.partition, p.next_offset - c.records as base),
-     written as (
-       insert into bridge.record (topic, partition, "offset", key, headers, value, time, position)
-       select $1, i.partition, m.base + i.ordinal, i.key, i.headers::jsonb, i.value::json, i.time, i.position
-       from unnest($4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::bigint[])
-         as i (partition, ordinal, key, headers, value, time, position)
-       join moved m on m.partition = i.partition)
-     select pg_notify('${channel}', $1)`,
-    [
-      topic,
-      [...counts.keys()],
-      [...counts.values()],
-      column(0),
-      column(1),
-      column(2),
-      column(3),
-      column(4),
-      column(5),
-      column(6),
-    ],
-  )
-}
+const eventOf = (record: TopicRecord): string =>
+  `id: ${record.position}\nevent: ${record.headers.ce_type}\ndata: ${JSON.stringify(record)}\n\n`

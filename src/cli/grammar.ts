@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { ReplayFrom } from '../bridge/replay.js'
 import { roles as userRoles } from '../domain/user.js'
-import { roles } from '../platform/role.js'
+import { roles } from '../platform/process-role.js'
 import { projections as readModels } from '../projections/all.js'
 import type { Instance } from './instance.js'
 
@@ -34,7 +34,7 @@ const serve = (): Command =>
     .addOption(new Option('--role <role>', 'what this process does').choices(roles).default('all'))
     .option('--start-over', 'forget the read models and build them anew from the event store, which may have been restored')
     .option('--demo', 'fill an empty shop with some weeks of business, to look at')
-    .action(async (flags) => (await import('./serve.js')).serve(flags))
+    .action(async (flags) => (await import('./commands/serve.js')).serve(flags))
 
 const users = (): Command => {
   const command = new Command('users').description('people and what they may do')
@@ -43,7 +43,7 @@ const users = (): Command => {
     .description('give a user a role; their tokens end, so that they log in again')
     .argument('<email>')
     .addArgument(new Argument('<role>').choices(userRoles))
-    .action((email, role) => joined(async (instance) => (await import('./users.js')).grant(instance, email, role)))
+    .action((email, role) => joined(async (instance) => (await import('./commands/users.js')).grant(instance, email, role)))
   return command
 }
 
@@ -56,7 +56,7 @@ const projections = (): Command => {
     .command('list')
     .description('where they stand')
     .option(...json)
-    .action((flags) => joined(async (instance) => (await import('./projections.js')).list(instance, flags)))
+    .action((flags) => joined(async (instance) => (await import('./commands/projections.js')).list(instance, flags)))
   command
     .command('rebuild')
     .description('build new tables beside the live ones, compare them, and make them live')
@@ -65,28 +65,34 @@ const projections = (): Command => {
     .option('--parallel <parts>', 'in so many parts, each in a process of its own', wholeNumber, 1)
     .option('--verify-only', 'build and compare, and leave the live ones live; exits 1 where rows differ')
     .option(...json)
-    .action((name, flags) => joined(async (instance) => (await import('./projections.js')).rebuild(instance, name, flags)))
+    .action((name, flags) =>
+      joined(async (instance) => (await import('./commands/projections.js')).rebuild(instance, name, flags)),
+    )
   command
     .command('verify')
     .description('fold rows again from their streams and compare; exits 1 on a difference')
     .addArgument(new Argument('<name>').choices(projectionNames))
     .option('--sample <rows>', 'only so many, at random', wholeNumber)
-    .action((name, flags) => joined(async (instance) => (await import('./projections.js')).verify(instance, name, flags)))
+    .action((name, flags) =>
+      joined(async (instance) => (await import('./commands/projections.js')).verify(instance, name, flags)),
+    )
   command
     .command('rollback')
     .description('make the generation live again that was live before')
     .addArgument(new Argument('<name>').choices(projectionNames))
-    .action((name) => joined(async (instance) => (await import('./projections.js')).rollback(instance, name)))
+    .action((name) => joined(async (instance) => (await import('./commands/projections.js')).rollback(instance, name)))
   const quarantine = command.command('quarantine').description('streams that are parked, because an event or its row was refused')
   quarantine
     .command('list')
     .option(...json)
-    .action((flags) => joined(async (instance) => (await import('./projections.js')).listQuarantine(instance, flags)))
+    .action((flags) => joined(async (instance) => (await import('./commands/projections.js')).listQuarantine(instance, flags)))
   quarantine
     .command('retry')
     .description('fold them again from their beginning, with the code of today; exits 1 where one stays parked')
     .argument('[stream]', 'this one alone, such as order-000000010000000000000001')
-    .action((streamId) => joined(async (instance) => (await import('./projections.js')).retryQuarantine(instance, streamId)))
+    .action((streamId) =>
+      joined(async (instance) => (await import('./commands/projections.js')).retryQuarantine(instance, streamId)),
+    )
   return command
 }
 
@@ -96,7 +102,7 @@ const bridge = (): Command => {
     .command('status')
     .description('each generation of the topic: its state, its position, how far it is behind, the last error')
     .option('--json', 'as JSON')
-    .action((flags) => joined(async (instance) => (await import('./bridge.js')).status(instance, flags)))
+    .action((flags) => joined(async (instance) => (await import('./commands/bridge.js')).status(instance, flags)))
   command
     .command('replay')
     .description('publish the history anew, into a generation of the topic that nobody has filled')
@@ -104,16 +110,16 @@ const bridge = (): Command => {
     .option('--from <time|position>', 'leave out what was before: an ISO time (of the events), or a commit position', whence)
     .option('--live', 'the bridge goes on with it')
     .option('--json', 'the progress as JSON lines')
-    .action((flags) => joined(async (instance) => (await import('./bridge.js')).replay(instance, flags)))
+    .action((flags) => joined(async (instance) => (await import('./commands/bridge.js')).replay(instance, flags)))
   command
     .command('asyncapi')
     .description('print the public records as AsyncAPI 3')
-    .action(async () => (await import('./bridge.js')).printAsyncapi())
+    .action(async () => (await import('./commands/bridge.js')).printAsyncapi())
   command
     .command('end')
     .argument('<topic>', 'a live generation', topicName)
     .description('write no more into a generation; what is there stays')
-    .action((topic) => joined(async (instance) => (await import('./bridge.js')).end(instance, topic)))
+    .action((topic) => joined(async (instance) => (await import('./commands/bridge.js')).end(instance, topic)))
   return command
 }
 
@@ -125,7 +131,7 @@ const events = (): Command => {
     .option('--all', 'from the beginning of the history')
     .option('--no-follow', 'end with the last event there is')
     .option('--stream <prefix>', 'only streams whose name begins so, such as order-')
-    .action((flags) => joined(async (instance) => (await import('./events.js')).tail(instance, flags)))
+    .action((flags) => joined(async (instance) => (await import('./commands/events.js')).tail(instance, flags)))
   return command
 }
 
@@ -141,32 +147,32 @@ const eventstore = (): Command => {
     .option(...folder)
     .option('--port <port>', 'where', wholePort, 2113)
     .option('--host <address>', 'loopback, unless the network is to be trusted', '127.0.0.1')
-    .action(async (flags) => (await import('./eventstore.js')).serve(flags))
+    .action(async (flags) => (await import('./commands/eventstore.js')).serve(flags))
   command
     .command('verify')
     .description('read everything, check every sum, and say what was found; exits 1 where something is wrong')
     .option(...folder)
     .option(...running)
-    .action(async (flags) => (await import('./eventstore.js')).verify(flags))
+    .action(async (flags) => (await import('./commands/eventstore.js')).verify(flags))
   command
     .command('scavenge')
     .description('rewrite the files without what deletion and metadata have made unreachable')
     .option(...folder)
     .option(...running)
-    .action(async (flags) => (await import('./eventstore.js')).scavenge(flags))
+    .action(async (flags) => (await import('./commands/eventstore.js')).scavenge(flags))
   command
     .command('backup')
     .description('write all of the store, as it is now, to one file')
     .argument('<file>')
     .option(...folder)
     .option(...running)
-    .action(async (file, flags) => (await import('./eventstore.js')).backup(file, flags))
+    .action(async (file, flags) => (await import('./commands/eventstore.js')).backup(file, flags))
   command
     .command('restore')
     .description('make a store of a backup, in a folder that is empty or not there')
     .argument('<file>')
     .option(...folder)
-    .action(async (file, flags) => (await import('./eventstore.js')).restore(file, flags))
+    .action(async (file, flags) => (await import('./commands/eventstore.js')).restore(file, flags))
   return command
 }
 

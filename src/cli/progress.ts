@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress'
-import type { Progress } from '../projections/rebuild.js'
+import type { Progress } from '../projections/rebuild/rebuild.js'
 
 /** Shows a rebuild's progress on the standard error: a bar at a terminal, else a line every few seconds, JSON if asked. */
 export const createProgress = (json: boolean) => (process.stderr.isTTY && !json ? bar() : lines(json))

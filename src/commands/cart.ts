@@ -5,12 +5,12 @@ import type { Cents } from '../domain/money.js'
 import { order } from '../domain/order.js'
 import { product } from '../domain/product.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
-import { backOff, type CommandContext, type CommandKey, type Done, Unfinished } from './context.js'
-import { assertRevision, type Clock, type Handle, repeatOf, timeAfter } from './handle.js'
-import { idOfKey, newId } from './idempotency.js'
-import { type Loaded, nothing } from './loaded.js'
-import { type OrderCommands, type OrderView, orderView } from './orders.js'
-import type { Streams } from './streams.js'
+import { backOff, type CommandContext, type CommandKey, type Done, Unfinished } from './engine/context.js'
+import { assertRevision, type Clock, type Handle, repeatOf, timeAfter } from './engine/handle.js'
+import { idOfKey, newId } from './engine/idempotency/command-key.js'
+import { type Loaded, nothing } from './engine/stream-state.js'
+import type { Streams } from './engine/streams.js'
+import { type OrderCommands, type OrderView, orderView } from './order.js'
 
 export type CartView = { readonly cartId: UserId; readonly lines: readonly CartLine[] }
 

@@ -1,14 +1,14 @@
 import type { Store } from '../eventstore/store.js'
+import { createPasswords } from '../platform/passwords.js'
 import { type CartCommands, createCartCommands } from './cart.js'
-import type { CommandContext } from './context.js'
-import { type Clock, createHandle } from './handle.js'
-import { createKeys, type Keys } from './keys.js'
-import { createOrderCommands, type OrderCommands } from './orders.js'
-import { createPasswords } from './passwords.js'
-import { createProductCommands, type ProductCommands } from './products.js'
+import type { CommandContext } from './engine/context.js'
+import { type Clock, createHandle } from './engine/handle.js'
+import { createKeys, type Keys } from './engine/idempotency/key-registry.js'
+import { createStreams } from './engine/streams.js'
+import { createOrderCommands, type OrderCommands } from './order.js'
+import { createProductCommands, type ProductCommands } from './product.js'
 import { createStock } from './stock.js'
-import { createStreams } from './streams.js'
-import { createUserCommands, type UserCommands } from './users.js'
+import { createUserCommands, type UserCommands } from './user.js'
 
 /** Everything that the shop can be asked to do. */
 export type Commands = {

@@ -3,10 +3,10 @@ import type { OrderId, ProductId } from '../domain/ids.js'
 import { type Order, type OrderItem, order, type Todo } from '../domain/order.js'
 import { assertAvailable, type Product, type ProductEvent, product } from '../domain/product.js'
 import { WrongRevision } from '../eventstore/store.js'
-import { assertInTime, type CommandContext, Unfinished } from './context.js'
-import { type Clock, timeAfter } from './handle.js'
-import type { Loaded } from './loaded.js'
-import type { Streams } from './streams.js'
+import { assertInTime, type CommandContext, Unfinished } from './engine/context.js'
+import { type Clock, timeAfter } from './engine/handle.js'
+import type { Loaded } from './engine/stream-state.js'
+import type { Streams } from './engine/streams.js'
 
 /** Products as they were looked at before a request was written. */
 export type Looked = ReadonlyMap<ProductId, Loaded<Product>>

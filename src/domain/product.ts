@@ -1,7 +1,7 @@
 import { type Decider, type Json, Rejected } from './decider.js'
-import { type Held, heldFrom, hold, holdingOf, holdingsOf, nothingHeld } from './held.js'
 import type { OrderId, ProductId } from './ids.js'
 import type { Cents } from './money.js'
+import { type Held, heldFrom, hold, holdingOf, holdingsOf, nothingHeld } from './reservations.js'
 
 export type ProductEvent =
   | { type: 'ProductAdded'; data: { productId: ProductId; name: string; stock: number; price?: Cents; at: string } }

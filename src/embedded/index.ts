@@ -2,11 +2,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../platform/config.js'
-import { holdLock } from '../platform/lock.js'
+import { holdLock } from '../platform/folder-lock.js'
 import type { Log } from '../platform/log.js'
 import { EventStoreFailed, spawnEventStore } from './eventstore/spawn.js'
 import { readInstance, runningInstance, writeInstance } from './instance.js'
-import { startPostgres } from './postgres.js'
+import { startPostgres } from './postgres/server.js'
 import { type Supervised, supervise } from './supervise.js'
 
 export type Parts = {

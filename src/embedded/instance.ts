@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { writeWhole } from '../platform/files.js'
-import { holderOf } from '../platform/lock.js'
+import { holderOf } from '../platform/folder-lock.js'
 
 const shape = z.object({
   /** Of the process that holds the folder. */

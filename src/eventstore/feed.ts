@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
-import { backoff, sleep } from './backoff.js'
-import { createRing, type Ring } from './ring.js'
+import { backoff, sleep } from '../platform/async.js'
+import { createRing, type Ring } from './recent-events.js'
 import { type Position, positionOf, type RecordedEvent, type Store, StoreUnavailable } from './store.js'
 
 /** A part of the process that wants every event after a position. */

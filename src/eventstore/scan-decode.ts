@@ -1,4 +1,4 @@
-import { readVarint, skipVarint } from '../platform/varint.js'
+import { readVarint, skipVarint } from '../platform/protobuf.js'
 import type { EventMetadata, RecordedEvent } from './store.js'
 
 /**

@@ -1,12 +1,12 @@
 import type { DomainEvent } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Store } from '../eventstore/store.js'
-import { type CartRow, carts } from '../projections/carts.js'
+import { type CartRow, carts } from '../projections/cart.js'
 import { describe, evolved, type Folded } from '../projections/engine/fold.js'
-import { type OrderRow, orders } from '../projections/orders.js'
-import { type ProductRow, products } from '../projections/products.js'
+import { type OrderRow, orders } from '../projections/order.js'
+import { type ProductRow, products } from '../projections/product.js'
 import { type AnyProjection, anyProjection, type Projection } from '../projections/projection.js'
-import { type UserRow, users } from '../projections/users.js'
+import { type UserRow, users } from '../projections/user.js'
 import {
   type CartView,
   cartView,

@@ -1,8 +1,8 @@
-import { carts } from './carts.js'
-import { orders } from './orders.js'
-import { products } from './products.js'
+import { carts } from './cart.js'
+import { orders } from './order.js'
+import { products } from './product.js'
 import { type AnyProjection, anyProjection } from './projection.js'
-import { users } from './users.js'
+import { users } from './user.js'
 
 /** Every projection of the shop. */
 export const projections: readonly AnyProjection[] = [

@@ -1,16 +1,16 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
-import { backoff, sleep } from '../eventstore/backoff.js'
 import type { Feed } from '../eventstore/feed.js'
 import type { Store } from '../eventstore/store.js'
+import { backoff, sleep } from '../platform/async.js'
 import type { Database } from '../platform/database.js'
 import { keepLease, type Lease, LeaseLost } from '../platform/lease.js'
 import { applyBatch, learner, transaction } from './engine/batch.js'
 import { assertStandsIn, Fenced, readCheckpoint, WrongStore } from './engine/checkpoint.js'
 import { beginCheckpoint, fedOf, openFed, Superseded, takeOver } from './engine/generations.js'
-import type { BatchMeasures } from './engine/metrics.js'
+import type { BatchMeasures } from './operations/metrics.js'
 import type { AnyProjection } from './projection.js'
-import { Busy, rebuild } from './rebuild.js'
+import { Busy, rebuild } from './rebuild/rebuild.js'
 
 export type RunnerOptions = {
   readonly database: Database

@@ -3,11 +3,11 @@ import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
 import type { OrderItem } from '../domain/order.js'
 import type { Role } from '../domain/user.js'
-import type { CartRow } from './carts.js'
-import type { OrderRow } from './orders.js'
-import type { ProductRow } from './products.js'
+import type { CartRow } from './cart.js'
+import type { OrderRow } from './order.js'
+import type { ProductRow } from './product.js'
 import { idOfStream } from './projection.js'
-import type { UserRow } from './users.js'
+import type { UserRow } from './user.js'
 
 /** A row as the rest of the shop knows it, whether it comes from a table or from a fold of the past. */
 export type UserView = {

@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
-import { createCarts } from './carts.js'
-import { createRead } from './live.js'
-import { createOrders } from './orders.js'
-import { createProducts } from './products.js'
-import { createUsers } from './users.js'
+import { createCarts } from './cart.js'
+import { createRead } from './engine/read.js'
+import { createOrders } from './order.js'
+import { createProducts } from './product.js'
+import { createUsers } from './user.js'
 
 export type Queries = ReturnType<typeof createQueries>
 

@@ -3,10 +3,10 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { expect } from 'chai'
 import { kafkaLog } from '../../src/bridge/kafka/log.js'
 import { readKafkaSettings } from '../../src/bridge/kafka/settings.js'
-import { createTopic, type Topic, type TopicRecord, TopicUnavailable } from '../../src/bridge/reader.js'
-import type { Http } from '../../src/http/deps.js'
-import { Refusal } from '../../src/http/errors.js'
-import { topicRoutes } from '../../src/http/routes/topics.js'
+import { createTopic, type Topic, type TopicRecord, TopicUnavailable } from '../../src/bridge/topic.js'
+import { Refusal } from '../../src/http/pipeline/errors.js'
+import type { Http } from '../../src/http/pipeline/services.js'
+import { topicRoutes } from '../../src/http/routes/topic.js'
 
 const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { BridgeStopped } from '../../src/bridge/sink.js'
+import { BridgeStopped } from '../../src/bridge/engine/sink.js'
 import { createFeed, type Feed } from '../../src/eventstore/feed.js'
 import { connectStore, noStream, type Store } from '../../src/eventstore/store.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'

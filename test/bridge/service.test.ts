@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createGenerations } from '../../src/bridge/generations.js'
+import { createGenerations } from '../../src/bridge/engine/generations.js'
 import { createBridgeService, postgresSinks, type Sinks } from '../../src/bridge/service.js'
 import { createFeed, type Feed } from '../../src/eventstore/feed.js'
 import { connectStore, type Store } from '../../src/eventstore/store.js'

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { KeyReused, PreconditionFailed, Unfinished } from '../../src/commands/context.js'
+import { KeyReused, PreconditionFailed, Unfinished } from '../../src/commands/engine/context.js'
 import { Rejected } from '../../src/domain/decider.js'
-import { holdingsOf } from '../../src/domain/held.js'
 import { idOfInteger, type ProductId, type UserId } from '../../src/domain/ids.js'
+import { holdingsOf } from '../../src/domain/reservations.js'
 import { connectStore, type Store, StoreUnavailable } from '../../src/eventstore/store.js'
 import { startEventStore } from '../support/eventstore.js'
 import { cartNow, context, keyOf, orderNow, processOver, productNow, typesOf, withHook } from '../support/shop.js'
@@ -170,7 +170,7 @@ describe('commands', () => {
 
     it('takes the next id where a stranger has the first', async () => {
       const key = keyOf(`clash-${Math.random()}`)
-      const { idOfKey } = await import('../../src/commands/idempotency.js')
+      const { idOfKey } = await import('../../src/commands/engine/idempotency/command-key.js')
       const strangers = { id: crypto.randomUUID(), type: 'ProductAdded', data: { name: 'x', stock: 1, at: '' }, metadata: {} }
       await store.append(`product-${idOfKey(key, 0)}`, [strangers], -1)
       const { value } = await processOver(store).products.add(context({ key }), { name: 'Tea', stock: 1 })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { type Held, holdingsOf } from '../../src/domain/held.js'
 import { idOfInteger, type OrderId, type ProductId } from '../../src/domain/ids.js'
 import { maxUnits, product } from '../../src/domain/product.js'
+import { type Held, holdingsOf } from '../../src/domain/reservations.js'
 import { scenarios } from '../support/given.js'
 
 const at = '2026-01-01T00:00:00.000Z'

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { cart } from '../../src/domain/cart.js'
-import { nothingHeld } from '../../src/domain/held.js'
 import { login } from '../../src/domain/login.js'
 import { order } from '../../src/domain/order.js'
 import { product } from '../../src/domain/product.js'
+import { nothingHeld } from '../../src/domain/reservations.js'
 import { user } from '../../src/domain/user.js'
 import { upcast } from '../../src/eventstore/upcast.js'
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { sleep } from '../../src/eventstore/backoff.js'
 import { createFeed } from '../../src/eventstore/feed.js'
 import type { RecordedEvent, Store } from '../../src/eventstore/store.js'
+import { sleep } from '../../src/platform/async.js'
 import { createMemoryStore } from '../projections/support/memory.js'
 
 const log = { warn: () => undefined, info: () => undefined }

@@ -1,4 +1,4 @@
-import { holdLock } from '../../src/platform/lock.js'
+import { holdLock } from '../../src/platform/folder-lock.js'
 
 // Takes the lock of the folder, says so, and stays.
 holdLock(process.argv[2]!).then(

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import type { ProductEvent } from '../../src/domain/product.js'
-import { sleep } from '../../src/eventstore/backoff.js'
+import { sleep } from '../../src/platform/async.js'
 import { projections } from '../../src/projections/all.js'
-import { type ProductRow, products } from '../../src/projections/products.js'
+import { type ProductRow, products } from '../../src/projections/product.js'
 import { anyProjection } from '../../src/projections/projection.js'
-import { createRead, NotReady } from '../../src/queries/live.js'
+import { createRead, NotReady } from '../../src/queries/engine/read.js'
 import { caughtUp, expectRows, rowsOf, until } from './support/engine.js'
 import { rebuilding } from './support/rebuilding.js'
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { OrderId, ProductId, UserId } from '../../src/domain/ids.js'
+import { NotReady } from '../../src/queries/engine/read.js'
 import { createQueries, type Queries } from '../../src/queries/index.js'
-import { NotReady } from '../../src/queries/live.js'
 import { caughtUp, openDatabase, type Running, start } from '../projections/support/engine.js'
 import { createMemoryStore } from '../projections/support/memory.js'
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { startPostgres } from '../../src/embedded/postgres.js'
+import { startPostgres } from '../../src/embedded/postgres/server.js'
 import { migrate } from '../../src/platform/database.js'
 
 // One server for the whole run, whatever the number of processes that the tests run in. What it does is real but for the waiting for the

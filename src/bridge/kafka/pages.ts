@@ -1,4 +1,4 @@
-import type { Pages, RecordsFrom, TopicRecord } from '../reader.js'
+import type { Pages, RecordsFrom, TopicRecord } from '../topic.js'
 import { protocolError } from './errors.js'
 import type { Chunk, Connected, Extent, KafkaRecord } from './fetch.js'
 

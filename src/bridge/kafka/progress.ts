@@ -1,6 +1,6 @@
 import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
-import type { Progress } from '../sink.js'
+import type { Progress } from '../engine/sink.js'
 import { type Connected, connectTopic } from './fetch.js'
 
 /** A compacted topic of one partition beside each topic: who writes it, and how far he came. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
-import { BridgeStopped } from '../sink.js'
+import { BridgeStopped } from '../engine/sink.js'
 import { isLeaderless, protocolError } from './errors.js'
 import { progressTopic } from './progress.js'
 import type { KafkaSettings } from './settings.js'

@@ -1,4 +1,4 @@
-import { type Held, holdLock } from '../../platform/lock.js'
+import { type Held, holdLock } from '../../platform/folder-lock.js'
 import { startNode } from './node.js'
 
 /**

@@ -1,11 +1,11 @@
-import { serveAdmin } from './care/admin.js'
-import { type Handler, serveGrpc } from './grpc.js'
-import { readGossip, supportedMethods } from './rpc/about.js'
-import { append } from './rpc/append.js'
-import { batchAppend } from './rpc/batch.js'
-import { read } from './rpc/read.js'
-import { remove } from './rpc/remove.js'
-import { openStore, type Store, type StoreOptions } from './store.js'
+import { serveAdmin } from './maintenance/admin.js'
+import { readGossip, supportedMethods } from './protocol/methods/about.js'
+import { append } from './protocol/methods/append.js'
+import { batchAppend } from './protocol/methods/batch.js'
+import { read } from './protocol/methods/read.js'
+import { remove } from './protocol/methods/remove.js'
+import { type Handler, serveGrpc } from './protocol/server.js'
+import { openStore, type Store, type StoreOptions } from './storage/store.js'
 
 export type Node = {
   readonly port: number

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { Id } from '../../domain/ids.js'
-import type { Caller } from '../auth.js'
-import type { Http } from '../deps.js'
-import { Refusal } from '../errors.js'
-import { moment, nowOrThen } from '../past.js'
-import { type Route, route } from '../route.js'
-import { checkout, lineUpdate, newLine } from '../schemas.js'
-import { cartLineView, orderView, viewCartLine, viewOrder } from '../views.js'
+import { moment, nowOrThen } from '../api/as-of.js'
+import { checkout, lineUpdate, newLine } from '../api/schemas.js'
+import { cartLineView, orderView, viewCartLine, viewOrder } from '../api/views.js'
+import type { Caller } from '../pipeline/auth.js'
+import { Refusal } from '../pipeline/errors.js'
+import { type Route, route } from '../pipeline/route.js'
+import type { Http } from '../pipeline/services.js'
 
 const msg = (text: string) => ({ msg: text })
 const msgView = z.object({ msg: z.string() })

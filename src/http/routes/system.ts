@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { asyncapi } from '../../bridge/asyncapi.js'
-import type { Http } from '../deps.js'
-import { docsPage } from '../docs.js'
-import { openApi } from '../openapi.js'
-import { type Route, route } from '../route.js'
+import { openApi } from '../docs/openapi.js'
+import { docsPage } from '../docs/page.js'
+import { type Route, route } from '../pipeline/route.js'
+import type { Http } from '../pipeline/services.js'
 
 const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
 

@@ -1,8 +1,8 @@
+import { isRefusedRow } from '../../platform/sqlstate.js'
 import { categoryOf } from '../projection.js'
 import { type Checkpoint, type Client, changeCheckpoint, Fenced, lockCheckpoint, moveCheckpoint } from './checkpoint.js'
 import { type Failure, type FoldEvent, type Folded, foldBatch, isStorable } from './fold.js'
 import { key, park, parkedStreams } from './quarantine.js'
-import { isRefusedRow } from './sqlstate.js'
 import { readRows, type Table, writeRows } from './tables.js'
 
 /** What a runner knows between two batches, as long as the checkpoint's `changes` stays the same. */

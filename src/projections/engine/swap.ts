@@ -1,10 +1,10 @@
 import type { Store } from '../../eventstore/store.js'
+import { isDependedOn } from '../../platform/sqlstate.js'
 import type { AnyProjection } from '../projection.js'
 import { applyToTable, type BatchEvent, transaction, writeCarefully } from './batch.js'
 import { type Checkpoint, type Client, changeCheckpoint, type Generation, lockCheckpoint } from './checkpoint.js'
 import { dropGeneration, fedOf, feed, leave, unwanted, withFed } from './generations.js'
 import { park, parkedStreams } from './quarantine.js'
-import { isDependedOn } from './sqlstate.js'
 import { createView, openTable, tableName } from './tables.js'
 
 /** The new generation is too far behind the checkpoint to be brought to it while everybody waits, or `ahead` of it. */

@@ -1,8 +1,8 @@
 import knex from 'knex'
+import { isOtherView, jsonText } from '../../platform/sqlstate.js'
 import type { AnyProjection } from '../projection.js'
 import type { Client } from './checkpoint.js'
 import type { Folded } from './fold.js'
-import { isOtherView, jsonText } from './sqlstate.js'
 
 /** A generation's table: the rows of one projection, all folded by one version of its code. */
 export type Table = {

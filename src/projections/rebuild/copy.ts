@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { jsonText, Unstorable } from '../../platform/sqlstate.js'
 import type { Folded } from '../engine/fold.js'
-import { jsonText, Unstorable } from '../engine/sqlstate.js'
 import type { Table } from '../engine/tables.js'
 
 /** Writes rows that the table doesn't have, by far the quickest way. Throws what the database throws on a row that it refuses. */

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { partitionOf } from '../../../src/bridge/engine/partition.js'
 import type { Chunk, Extent, KafkaRecord, Place } from '../../../src/bridge/kafka/fetch.js'
 import { pagesOf, type Using } from '../../../src/bridge/kafka/pages.js'
-import { partitionOf } from '../../../src/bridge/partition.js'
 
 type Entry = { readonly position: bigint } | 'mark' | 'given up' | 'foreign'
 

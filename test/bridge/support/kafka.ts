@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EachMessagePayload, Kafka } from 'kafkajs'
-import { createGenerations } from '../../../src/bridge/generations.js'
+import { createGenerations } from '../../../src/bridge/engine/generations.js'
 import { connectTopic } from '../../../src/bridge/kafka/fetch.js'
 import { kafkaLog } from '../../../src/bridge/kafka/log.js'
 import { progressTopic } from '../../../src/bridge/kafka/progress.js'
 import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka/settings.js'
-import { kafkaSinks } from '../../../src/bridge/kafka.js'
+import { kafkaSinks } from '../../../src/bridge/kafka/sink.js'
 import type { Seen, Topics } from './topics.js'
 
 /**

@@ -1,4 +1,4 @@
-import { type Bridge, type BridgeOptions, createBridge } from '../../../src/bridge/bridge.js'
+import { type Bridge, type BridgeOptions, createBridge } from '../../../src/bridge/engine/bridge.js'
 import { leaseOf, type Sinks } from '../../../src/bridge/service.js'
 import type { Feed } from '../../../src/eventstore/feed.js'
 import { positionOf, type Store } from '../../../src/eventstore/store.js'

@@ -1,7 +1,7 @@
-import { createGenerations } from '../../../src/bridge/generations.js'
-import type { Log } from '../../../src/bridge/reader.js'
+import { createGenerations } from '../../../src/bridge/engine/generations.js'
+import { postgresLog } from '../../../src/bridge/postgres/log.js'
 import { postgresSinks, type Sinks } from '../../../src/bridge/service.js'
-import { postgresLog } from '../../../src/bridge/topic-log.js'
+import type { Log } from '../../../src/bridge/topic.js'
 import type { Database } from '../../../src/platform/database.js'
 import type { Expected } from './orders.js'
 

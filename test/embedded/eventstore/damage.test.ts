@@ -3,9 +3,9 @@ import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, unlink
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { scavenge } from '../../../src/embedded/eventstore/care/scavenge.js'
-import { idOf, openEvent, streamOf } from '../../../src/embedded/eventstore/message.js'
-import { openStore, type Store } from '../../../src/embedded/eventstore/store.js'
+import { scavenge } from '../../../src/embedded/eventstore/maintenance/scavenge.js'
+import { idOf, openEvent, streamOf } from '../../../src/embedded/eventstore/storage/event.js'
+import { openStore, type Store } from '../../../src/embedded/eventstore/storage/store.js'
 import { failure } from '../../eventstore/contract/store.js'
 
 const never = Number.POSITIVE_INFINITY

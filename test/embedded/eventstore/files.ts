@@ -1,4 +1,4 @@
-import { diskFiles, type File, type Files } from '../../../src/embedded/eventstore/files.js'
+import { diskFiles, type File, type Files } from '../../../src/embedded/eventstore/storage/files.js'
 
 /** The disk, with a gate before each sync of the log, and a count of what was read. */
 export type WatchedFiles = {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { makeFilter } from '../../../src/embedded/eventstore/filter.js'
-import { kinds, overhead, payloadAt, sealRecord } from '../../../src/embedded/eventstore/log/record.js'
-import { eventSize, openEvent, writeEvent } from '../../../src/embedded/eventstore/message.js'
+import { makeFilter } from '../../../src/embedded/eventstore/protocol/filter.js'
+import { eventSize, openEvent, writeEvent } from '../../../src/embedded/eventstore/storage/event.js'
+import { kinds, overhead, payloadAt, sealRecord } from '../../../src/embedded/eventstore/storage/log/record.js'
 
 const ofType = (type: string) => {
   const event = {

@@ -2,7 +2,7 @@ import { connect, type IncomingHttpHeaders } from 'node:http2'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expect } from 'chai'
-import { framed } from '../../../src/embedded/eventstore/framing.js'
+import { framed } from '../../../src/embedded/eventstore/protocol/framing.js'
 import { startEventStore, type TestEventStore } from '../../support/eventstore.js'
 
 /** Some published clients (Python's is one) send one batch, close their side at once, and read the reply then. */

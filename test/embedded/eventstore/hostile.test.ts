@@ -7,7 +7,7 @@ import streamsGrpc from '@eventstore/db-client/generated/streams_grpc_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { credentials } from '@grpc/grpc-js'
 import { expect } from 'chai'
-import { createLedger } from '../../../src/embedded/eventstore/framing.js'
+import { createLedger } from '../../../src/embedded/eventstore/protocol/framing.js'
 import { startEventStore, type TestEventStore } from '../../support/eventstore.js'
 
 const service = '/event_store.client.streams.Streams'

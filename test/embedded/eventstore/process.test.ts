@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
-import { diskFiles } from '../../../src/embedded/eventstore/files.js'
-import { readMark } from '../../../src/embedded/eventstore/log/mark.js'
 import { EventStoreFailed, type EventStoreProcess, spawnEventStore } from '../../../src/embedded/eventstore/spawn.js'
+import { diskFiles } from '../../../src/embedded/eventstore/storage/files.js'
+import { readMark } from '../../../src/embedded/eventstore/storage/log/synced-end.js'
 
 const isAlive = (pid: number): boolean => {
   try {

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { partitionOf } from '../../../src/bridge/partition.js'
+import { partitionOf } from '../../../src/bridge/engine/partition.js'
 import { expectedOf } from '../../bridge/support/orders.js'
 import { until } from '../../bridge/support/running.js'
 import { type Broker, startBroker } from './broker.js'

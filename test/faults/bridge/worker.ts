@@ -1,6 +1,7 @@
 /** A bridge in a process of its own, as `rig.ts` starts it; it says over IPC how it is. */
-import { createBridge } from '../../../src/bridge/bridge.js'
-import { sinksOf } from '../../../src/bridge/choose.js'
+
+import { sinksOf } from '../../../src/bridge/backend.js'
+import { createBridge } from '../../../src/bridge/engine/bridge.js'
 import { leaseOf } from '../../../src/bridge/service.js'
 import { createFeed } from '../../../src/eventstore/feed.js'
 import { connectStore } from '../../../src/eventstore/store.js'

@@ -1,4 +1,4 @@
-import type { AnyDecider } from '../../../src/commands/loaded.js'
+import type { AnyDecider } from '../../../src/commands/engine/stream-state.js'
 import type { DomainEvent } from '../../../src/domain/decider.js'
 import { type NewEvent, type ReadOptions, type RecordedEvent, WrongRevision } from '../../../src/eventstore/store.js'
 

@@ -1,5 +1,5 @@
-import type { CommandContext } from '../../../src/commands/context.js'
-import type { Item } from '../../../src/commands/orders.js'
+import type { CommandContext } from '../../../src/commands/engine/context.js'
+import type { Item } from '../../../src/commands/order.js'
 import { cart } from '../../../src/domain/cart.js'
 import { idOfInteger, type OrderId, type ProductId } from '../../../src/domain/ids.js'
 import { order } from '../../../src/domain/order.js'

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import type { File, Files } from '../../../src/embedded/eventstore/files.js'
+import type { File, Files } from '../../../src/embedded/eventstore/storage/files.js'
 
 /** Random numbers that a seed repeats: mulberry32. */
 export type Random = { readonly below: (limit: number) => number; readonly chance: (probability: number) => boolean }

@@ -1,5 +1,5 @@
-import { idOf, openEvent, streamOf, tombstoneRevision, typeOf } from '../../../src/embedded/eventstore/message.js'
-import type { Store } from '../../../src/embedded/eventstore/store.js'
+import { idOf, openEvent, streamOf, tombstoneRevision, typeOf } from '../../../src/embedded/eventstore/storage/event.js'
+import type { Store } from '../../../src/embedded/eventstore/storage/store.js'
 
 /** What a writer knows: what it asked for, and what it was told. */
 export type Asked = {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { sleep } from '../../../src/eventstore/backoff.js'
 import { createFeed } from '../../../src/eventstore/feed.js'
 import type { Store } from '../../../src/eventstore/store.js'
+import { sleep } from '../../../src/platform/async.js'
 import { connectDatabase, type Database } from '../../../src/platform/database.js'
 import { projections } from '../../../src/projections/all.js'
 import { readCheckpoint } from '../../../src/projections/engine/checkpoint.js'

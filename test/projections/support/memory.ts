@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createRing } from '../../../src/eventstore/ring.js'
+import { createRing } from '../../../src/eventstore/recent-events.js'
 import { type Position, type RecordedEvent, type Store, StoreUnavailable } from '../../../src/eventstore/store.js'
 import type { Written } from './history.js'
 

@@ -1,7 +1,7 @@
 import { projections } from '../../../src/projections/all.js'
 import { readCheckpoint } from '../../../src/projections/engine/checkpoint.js'
 import type { AnyProjection } from '../../../src/projections/projection.js'
-import { type RebuildOptions, type Rebuilt, rebuild } from '../../../src/projections/rebuild.js'
+import { type RebuildOptions, type Rebuilt, rebuild } from '../../../src/projections/rebuild/rebuild.js'
 import type { RunnerOptions } from '../../../src/projections/runner.js'
 import { openDatabase, quiet, type Running, start } from './engine.js'
 import { createHistory } from './history.js'

@@ -1,0 +1,157 @@
+import { join } from 'node:path'
+import { SingleBar } from 'cli-progress'
+import { askNode, backupOfNode } from '../../embedded/eventstore/maintenance/admin.js'
+import { restore as restoreStore, writeBackup } from '../../embedded/eventstore/maintenance/backup.js'
+import { type VerifyReport, verifyFolder } from '../../embedded/eventstore/maintenance/verify.js'
+import { startNode } from '../../embedded/eventstore/node.js'
+import { diskFiles } from '../../embedded/eventstore/storage/files.js'
+import { isStore } from '../../embedded/eventstore/storage/log/log.js'
+import { runningInstance } from '../../embedded/instance.js'
+import { readConfig } from '../../platform/config.js'
+import { holdLock } from '../../platform/folder-lock.js'
+import { untilSignalled } from '../signals.js'
+
+type Place = { readonly data?: string; readonly port?: number }
+type Address = { readonly host: string; readonly port: number }
+
+const folderOf = ({ data }: Place): string => data ?? join(readConfig().data, 'eventstore')
+
+/** The folder of a store that is there: a wrong name must not make an empty one, and find it in order. */
+const storeOf = async (place: Place): Promise<string> => {
+  const folder = folderOf(place)
+  if (!isStore(await diskFiles.list(folder))) throw new Error(`${folder} holds no event store`)
+  return folder
+}
+
+/** It may have been aborted before the node was ready. */
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+export const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
+  const folder = folderOf(place)
+  const { signal } = untilSignalled()
+  const lock = await holdLock(folder)
+  try {
+    const progress = progressOf('making the index anew')
+    const node = await startNode({ folder, port, host, onProgress: progress.update })
+    progress.stop()
+    console.log(`the event store of ${folder} serves esdb://${host.includes(':') ? `[${host}]` : host}:${node.port}?tls=false`)
+    try {
+      await Promise.race([node.failed, aborted(signal)])
+    } finally {
+      await node.close()
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+/** The node that runs, named by its port or found by the shop's folder; `undefined`: nobody has the folder. */
+const runningNode = async ({ data, port }: Place): Promise<Address | undefined> => {
+  if (port !== undefined) return { host: '127.0.0.1', port }
+  const config = readConfig()
+  if (data !== undefined) return undefined
+  if (config.eventstoreUrl) throw new Error('EVENTSTORE_URL names a store that is not embedded: its own tools care for it')
+  const instance = await runningInstance(config.data)
+  if (!instance) return undefined
+  const { hostname, port: found } = new URL(instance.eventstoreUrl)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(found) }
+}
+
+/** Asks the node that runs; where none does, one runs here for as long as the work takes. */
+const withNode = async (place: Place, work: (node: Address) => Promise<void>): Promise<void> => {
+  const running = await runningNode(place)
+  if (running) return work(running)
+  const folder = await storeOf(place)
+  const lock = await holdLock(folder)
+  try {
+    const node = await startNode({ folder })
+    try {
+      await work({ host: '127.0.0.1', port: node.port })
+    } finally {
+      await node.close()
+    }
+  } finally {
+    await lock.release()
+  }
+}
+
+export const verify = async (place: Place): Promise<void> => {
+  const progress = progressOf('verifying')
+  const running = await runningNode(place)
+  const report = running
+    ? await askNode(running, 'verify', progress.update)
+    : await verifyClosed(await storeOf(place), progress.update)
+  progress.stop()
+  const { segments, events, streams, bytes, tornBytes, problems } = report
+  console.log(`${events} events in ${streams} streams, ${bytes} bytes in ${segments} segments`)
+  if (tornBytes > 0)
+    console.log(
+      `${tornBytes} bytes at the end were torn by a crash; nobody was answered for them, and the next start cuts them off`,
+    )
+  for (const problem of problems) console.log(problem)
+  if (problems.length > 0)
+    throw new Error(`${problems.length} problem${problems.length === 1 ? '' : 's'} found: restore a backup`)
+  console.log('no problems found')
+}
+
+const verifyClosed = async (folder: string, onProgress: (done: number, total: number) => void): Promise<VerifyReport> => {
+  const lock = await holdLock(folder)
+  try {
+    return await verifyFolder(folder, onProgress)
+  } finally {
+    await lock.release()
+  }
+}
+
+export const scavenge = (place: Place): Promise<void> =>
+  withNode(place, async (node) => {
+    const progress = progressOf('scavenging')
+    const { removed, events, bytesBefore, bytesAfter } = await askNode(node, 'scavenge', progress.update)
+    progress.stop()
+    console.log(`removed ${removed} of ${events} events; ${bytesBefore} bytes became ${bytesAfter}`)
+  })
+
+export const backup = (file: string, place: Place): Promise<void> =>
+  withNode(place, async (node) => {
+    const size = await writeBackup(backupOfNode(node), file)
+    console.log(`${file}: ${size} bytes, read again and whole`)
+  })
+
+export const restore = async (file: string, place: Place): Promise<void> => {
+  if (await runningNode(place)) throw new Error('the shop runs on this folder: stop it first')
+  const folder = folderOf(place)
+  await restoreStore(file, folder)
+  console.log(
+    `${folder} holds the store of ${file}. Read models that have seen more are refused: start the shop once with serve --start-over`,
+  )
+}
+
+const everyMilliseconds = 2_000
+
+/** On the standard error: a bar at a terminal, else a line now and then. What is done within moments shows nothing. */
+const progressOf = (what: string): { update: (done: number, total: number) => void; stop: () => void } => {
+  const bar = process.stderr.isTTY
+    ? new SingleBar({ format: `${what} [{bar}] {percentage}%`, stream: process.stderr })
+    : undefined
+  let started = false
+  let last = performance.now()
+  return {
+    update: (done, total) => {
+      if (bar) {
+        if (!started) bar.start(total, done)
+        started = true
+        bar.update(done)
+      } else if (performance.now() - last > everyMilliseconds) {
+        last = performance.now()
+        process.stderr.write(`${what}: ${Math.floor((100 * done) / Math.max(1, total))} %\n`)
+      }
+    },
+    stop: () => {
+      if (started) bar?.stop()
+    },
+  }
+}

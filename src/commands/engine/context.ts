@@ -1,0 +1,51 @@
+import type { UserId } from '../../domain/ids.js'
+
+/** What comes along with a command: who asks, under which key, and until when it is worth trying. */
+export type CommandContext = {
+  readonly actor: UserId | 'anonymous' | 'system'
+  readonly correlationId: string
+  readonly causationId?: string
+  readonly traceparent?: string
+  /** From an Idempotency-Key; see `idempotency.ts`. */
+  readonly key?: CommandKey
+  /** The revision at which this very command, under this key, changed nothing; see `keys.ts`. */
+  readonly unchangedAt?: number
+  /** The revisions of which the stream must still have one. */
+  readonly ifMatch?: readonly number[]
+  /** The moment of `performance.now()`, in milliseconds, at which the command gives up with `Unfinished`. */
+  readonly deadline: number
+  /** Told of every commit position that is written or read on the way, so that a refusal too can say what it rests on. */
+  readonly onPosition?: (position: bigint) => void
+}
+
+export type CommandKey = { readonly commandId: string; readonly requestHash: string }
+
+/** An accepted command: `position` is the highest commit position that the answer rests on, written or read. */
+export type Done<Value> = { readonly value: Value; readonly revision: number; readonly position: bigint }
+
+/** The idempotency key was used for another request. */
+export class KeyReused extends Error {
+  override readonly name = 'KeyReused'
+}
+
+/** The stream is not at the revision that `ifMatch` asks for. */
+export class PreconditionFailed extends Error {
+  override readonly name = 'PreconditionFailed'
+}
+
+/** Given up at the deadline, or because another has decided: what was asked may or may not come to be; ask again later. */
+export class Unfinished extends Error {
+  override readonly name = 'Unfinished'
+}
+
+export const assertInTime = (context: CommandContext): void => {
+  if (performance.now() >= context.deadline) throw new Unfinished('the deadline has passed')
+}
+
+/** Waits a little, longer with each attempt and never the same for two, but not beyond the deadline. Throws `Unfinished` there. */
+export const backOff = async (attempt: number, context: CommandContext): Promise<void> => {
+  const milliseconds = Math.min(5 * 2 ** Math.min(attempt, 5), 100) * (0.5 + Math.random())
+  assertInTime(context)
+  await new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, context.deadline - performance.now())))
+  assertInTime(context)
+}

@@ -1,0 +1,85 @@
+import { cart } from '../../../domain/cart.js'
+import { order } from '../../../domain/order.js'
+import { product } from '../../../domain/product.js'
+import { user } from '../../../domain/user.js'
+import { type CommandContext, type CommandKey, KeyReused } from '../context.js'
+
+/**
+ * What this process knows about idempotency keys beside what the streams remember. A stream knows the commands that it accepted; that a
+ * key was used for *another* stream, or for a command that changed nothing, no stream can tell. (docs/decisions/0005)
+ */
+export type Keys = {
+  /**
+   * Runs a command. Throws `KeyReused`, before anything is read, where its key is known, or under way, for another request.
+   * `changes`: its request names the stream, and may change nothing there; then a repeat is told so.
+   */
+  readonly guard: <Result extends Answered>(
+    context: CommandContext,
+    command: (context: CommandContext) => Promise<Result>,
+    changes?: boolean,
+  ) => Promise<Result>
+  /** Takes the key of an accepted command. */
+  readonly accepted: (key: CommandKey) => void
+  /** Takes the keys of what was accepted elsewhere, from the events of the whole shop. */
+  readonly saw: (events: readonly Seen[]) => void
+}
+
+type Answered = { readonly revision: number }
+
+type Seen = { readonly type: string; readonly streamId: string; readonly metadata?: Partial<CommandKey> }
+
+/** `unchangedAt`: the command changed nothing, and its stream stood at this revision. */
+type Known = { readonly requestHash: string; readonly unchangedAt?: number }
+
+type Accepts = (event: { readonly type: string }) => boolean
+
+/** Whether an event accepts its command, a decider tells by its type. */
+const accepting = new Map([user, product, cart, order].map(({ category, accepts }) => [category, accepts as Accepts]))
+
+/** `size`: keys that are remembered, the newest; 100,000 take some 25 MB. */
+export const createKeys = (size = 100_000): Keys => {
+  const known = new Map<string, Known>()
+  const underWay = new Map<string, { readonly requestHash: string; readonly times: number }>()
+
+  const remember = ({ commandId }: CommandKey, what: Known): void => {
+    known.delete(commandId)
+    known.set(commandId, what)
+    if (known.size > size) known.delete(known.keys().next().value!)
+  }
+
+  const accepted: Keys['accepted'] = (key) => remember(key, { requestHash: key.requestHash })
+
+  const enter = ({ commandId, requestHash }: CommandKey, times: 1 | -1): void => {
+    const before = underWay.get(commandId)?.times ?? 0
+    if (before + times === 0) underWay.delete(commandId)
+    else underWay.set(commandId, { requestHash, times: before + times })
+  }
+
+  const guard: Keys['guard'] = async (context, command, changes = false) => {
+    const { key } = context
+    if (!key) return command(context)
+    const before = known.get(key.commandId)
+    const other = before ?? underWay.get(key.commandId)
+    if (other && other.requestHash !== key.requestHash) throw new KeyReused('the Idempotency-Key was used for another request')
+    enter(key, 1)
+    try {
+      const done = await command(before?.unchangedAt === undefined ? context : { ...context, unchangedAt: before.unchangedAt })
+      // Whatever was accepted by an event has said so by now.
+      if (changes && !known.has(key.commandId)) remember(key, { requestHash: key.requestHash, unchangedAt: done.revision })
+      return done
+    } finally {
+      enter(key, -1)
+    }
+  }
+
+  const saw: Keys['saw'] = (events) => {
+    for (const { type, streamId, metadata } of events) {
+      const { commandId, requestHash } = metadata ?? {}
+      if (commandId === undefined || requestHash === undefined) continue
+      const accepts = accepting.get(streamId.slice(0, streamId.indexOf('-')))
+      if (accepts?.({ type })) accepted({ commandId, requestHash })
+    }
+  }
+
+  return { guard, accepted, saw }
+}

@@ -1,0 +1,119 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import { connect } from 'node:http2'
+import { Readable } from 'node:stream'
+import type { Aside } from '../protocol/server.js'
+import type { Store } from '../storage/store.js'
+import { backupOf } from './backup.js'
+import { type ScavengeReport, scavenge } from './scavenge.js'
+import { type VerifyReport, verifyStore } from './verify.js'
+
+/** What a running node is asked to do, on its own port, from its own machine: beside gRPC, lines of JSON. */
+export type Reports = { readonly scavenge: ScavengeReport; readonly verify: VerifyReport }
+type Task = keyof Reports
+type Line = { readonly done: number; readonly total: number } | { readonly report: unknown } | { readonly error: string }
+
+const prefix = '/tillroll/'
+const isLocal = (address: string | undefined): boolean => /^(::ffff:)?127\.|^::1$/.test(address ?? '')
+
+/** Serves the tasks of a store, one at a time. */
+export const serveAdmin = (store: Store, now: () => number): Aside => {
+  let busy: string | undefined
+
+  const run = async (stream: ServerHttp2Stream, task: string): Promise<void> => {
+    const say = (line: Line): void => {
+      if (!stream.destroyed) stream.write(`${JSON.stringify(line)}\n`)
+    }
+    const progress = (done: number, total: number): void => say({ done, total })
+    stream.respond({ ':status': 200, 'content-type': 'application/x-ndjson' })
+    try {
+      say({ report: task === 'scavenge' ? await scavenge(store, now(), progress) : await verifyStore(store, progress) })
+    } catch (error) {
+      say({ error: (error as Error).message })
+    }
+    if (!stream.destroyed) stream.end()
+  }
+
+  const send = (stream: ServerHttp2Stream): Promise<void> =>
+    new Promise((resolve) => {
+      stream.respond({ ':status': 200, 'content-type': 'application/octet-stream' })
+      const source = Readable.from(backupOf(store), { objectMode: false })
+      // A backup that breaks off has no end, and who reads it sees that.
+      source.on('error', () => stream.destroy())
+      stream.on('close', () => {
+        source.destroy()
+        resolve()
+      })
+      source.pipe(stream)
+    })
+
+  return (stream, headers) => {
+    const path = headers[':path'] ?? ''
+    if (!path.startsWith(prefix)) return false
+    const task = path.slice(prefix.length)
+    const known = ['scavenge', 'verify', 'backup'].includes(task) && headers[':method'] === 'POST'
+    const status = !isLocal(stream.session?.socket.remoteAddress) ? 403 : !known ? 404 : busy ? 409 : 0
+    if (status > 0) {
+      stream.respond({ ':status': status }, { endStream: status !== 409 })
+      if (status === 409) stream.end(`the node is at a ${busy} already`)
+      return true
+    }
+    busy = task
+    const work = task === 'backup' ? send(stream) : run(stream, task)
+    void work.finally(() => {
+      busy = undefined
+    })
+    return true
+  }
+}
+
+type Address = { readonly host: string; readonly port: number }
+
+/** The node could not be asked, or could not do it. */
+export class AdminFailed extends Error {
+  override readonly name = 'AdminFailed'
+}
+
+async function* ask({ host, port }: Address, task: string): AsyncIterable<Buffer> {
+  const session = connect(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  // What ends the connection ends the request too, which says why.
+  session.on('error', () => undefined)
+  try {
+    const request = session.request({ ':method': 'POST', ':path': `${prefix}${task}` }, { endStream: true })
+    const status = await new Promise<number>((resolve, reject) => {
+      const gone = (error?: Error): void => {
+        const why = (error?.cause ?? error) as Error | undefined
+        reject(new AdminFailed(`no node answers at ${host}:${port}${why ? `: ${why.message}` : ''}`))
+      }
+      request.on('response', (headers) => resolve(headers[':status']!))
+      request.on('error', gone)
+      request.on('close', () => gone())
+    })
+    if (status !== 200) throw new AdminFailed(status === 409 ? 'the node is at another such task' : `the node answered ${status}`)
+    for await (const chunk of request) yield chunk as Buffer
+  } finally {
+    session.destroy()
+  }
+}
+
+/** Has a running node scavenge or verify itself. Throws `AdminFailed`. */
+export const askNode = async <T extends Task>(
+  node: Address,
+  task: T,
+  onProgress?: (done: number, total: number) => void,
+): Promise<Reports[T]> => {
+  let text = ''
+  for await (const chunk of ask(node, task)) {
+    text += chunk.toString('utf8')
+    const lines = text.split('\n')
+    text = lines.pop()!
+    for (const line of lines.map((one) => JSON.parse(one) as Line)) {
+      if ('report' in line) return line.report as Reports[T]
+      if ('error' in line) throw new AdminFailed(line.error)
+      onProgress?.(line.done, line.total)
+    }
+  }
+  throw new AdminFailed('the node did not finish it')
+}
+
+/** A running node's backup, for `writeBackup`. Throws `AdminFailed`. */
+export const backupOfNode = (node: Address): AsyncIterable<Buffer> => ask(node, 'backup')

@@ -1,0 +1,141 @@
+import { isYoung } from '../protocol/links.js'
+import { idOf, openEvent, type StoredEvent, streamOf, tombstoneRevision } from '../storage/event.js'
+import { decodeHead, encodeHead } from '../storage/log/record.js'
+import { eachRecord } from '../storage/log/scan.js'
+import type { Kept, Runs, Segment } from '../storage/log/segment.js'
+import { firstVisible } from '../storage/metadata.js'
+import type { Store, Stream } from '../storage/store.js'
+
+export type ScavengeReport = {
+  readonly events: number
+  readonly removed: number
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+}
+
+export type Progress = (done: number, total: number) => void
+
+/**
+ * Rewrites the segments without what metadata, deletes and tombstones have made unreachable, while the store goes on: what was
+ * removed is gone from the disk. Positions and revisions stay. Throws `Damaged`.
+ */
+export const scavenge = async (store: Store, now: number, onProgress?: Progress): Promise<ScavengeReport> => {
+  const { log } = store
+  // What was written just now shall be looked at too, and the segment that is written to is not rewritten.
+  await store.roll()
+  const sealed = log.segments().filter((segment) => segment !== log.segments().at(-1))
+  const total = sealed.reduce((sum, segment) => sum + segment.bytes, 0)
+  const report = { events: 0, removed: 0, bytesBefore: total, bytesAfter: 0 }
+  let done = 0
+  for (const segment of sealed) {
+    const plan = await planFor(store, segment, now)
+    report.events += plan.events
+    report.removed += plan.removed.length
+    if (plan.removed.length > 0 || plan.headsRemoved > 0) {
+      await forget(store, plan.removed)
+      await log.replace(segment, keep(store, segment, plan))
+    }
+    report.bytesAfter += plan.removed.length > 0 || plan.headsRemoved > 0 ? plan.bytes : segment.bytes
+    done += segment.bytes
+    onProgress?.(done, total)
+  }
+  return report
+}
+
+/** What a new segment is made of: pieces of the old one, and heads. Offsets count from the segment's first record. */
+type Piece =
+  | { readonly position: number; readonly from: number; to: number }
+  | { readonly position: number; readonly head: Buffer }
+type Removed = { readonly stream: number; readonly revision: number; readonly id: string }
+type Plan = { pieces: Piece[]; removed: Removed[]; headsRemoved: number; events: number; bytes: number }
+
+const planFor = async (store: Store, segment: Segment, now: number): Promise<Plan> => {
+  const plan: Plan = { pieces: [], removed: [], headsRemoved: 0, events: 0, bytes: 0 }
+  const keepRecord = (position: number, offset: number, size: number): void => {
+    const last = plan.pieces.at(-1)
+    if (last && 'to' in last && last.to === offset && position - last.position === offset - last.from) last.to = offset + size
+    else plan.pieces.push({ position, from: offset, to: offset + size })
+    plan.bytes += size
+  }
+  for await (const { kind, bytes, at, position, offset, size } of eachRecord(store.log, segment)) {
+    if (kind === 'head') {
+      const head = decodeHead(bytes, at)
+      if (store.stream(head.name).last === head.last) keepRecord(position, offset, size)
+      else plan.headsRemoved++
+    } else if (kind === 'event') {
+      plan.events++
+      const event = openEvent(bytes, at)
+      const stream = store.stream(streamOf(event))
+      if (isReachable(stream, event, now)) {
+        keepRecord(position, offset, size)
+        continue
+      }
+      plan.removed.push({ stream: stream.id, revision: event.revision, id: idOf(event) })
+      if (event.revision !== stream.last || stream.tombstoned) continue
+      // Its revisions go on after the last one, if it ever lives again.
+      const head = encodeHead({ name: stream.name, last: stream.last }, position, segment.salt)
+      plan.pieces.push({ position, head })
+      plan.bytes += head.length
+    }
+  }
+  return plan
+}
+
+const isReachable = (stream: Stream, event: StoredEvent, now: number): boolean => {
+  if (event.revision === tombstoneRevision) return true
+  if (stream.tombstoned || stream.bounds.deleted) return false
+  return event.revision >= firstVisible(stream.bounds, stream.last) && isYoung(event, stream.bounds.maxAge, now)
+}
+
+const batch = 2_000
+
+/** Before the segment is replaced: nobody reads these events, but nobody may look for them in the new segment either. */
+const forget = async (store: Store, removed: readonly Removed[]): Promise<void> => {
+  for (let i = 0; i < removed.length; i += batch) {
+    store.catalog.flush()
+    for (const { stream, revision, id } of removed.slice(i, i + batch)) store.catalog.removeEvent(stream, revision, id)
+    store.catalog.flush()
+    await new Promise(setImmediate)
+  }
+}
+
+const keep = (store: Store, segment: Segment, { pieces, bytes }: Plan): Kept => {
+  const runs: Runs = { positions: new Float64Array(pieces.length), offsets: new Float64Array(pieces.length) }
+  let offset = 0
+  for (const [index, piece] of pieces.entries()) {
+    runs.positions[index] = piece.position
+    runs.offsets[index] = offset
+    offset += 'head' in piece ? piece.head.length : piece.to - piece.from
+  }
+  return { runs, bytes, chunks: chunksOf(store, segment, pieces) }
+}
+
+const writeSize = 1024 * 1024
+
+async function* chunksOf(store: Store, segment: Segment, pieces: readonly Piece[]): AsyncIterable<Uint8Array> {
+  let parts: Buffer[] = []
+  let held = 0
+  const add = (part: Buffer): boolean => {
+    parts.push(part)
+    held += part.length
+    return held >= writeSize
+  }
+  const take = (): Buffer => {
+    const whole = Buffer.concat(parts, held)
+    parts = []
+    held = 0
+    return whole
+  }
+  for (const piece of pieces) {
+    if ('head' in piece) {
+      if (add(piece.head)) yield take()
+      continue
+    }
+    for (let from = piece.from; from < piece.to; from += writeSize) {
+      const part = Buffer.allocUnsafe(Math.min(writeSize, piece.to - from))
+      await store.log.reading(segment, () => segment.file.read(part, segment.start + from))
+      if (add(part)) yield take()
+    }
+  }
+  if (held > 0) yield take()
+}

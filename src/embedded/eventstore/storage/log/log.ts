@@ -1,0 +1,290 @@
+import { join } from 'node:path'
+import type { Files } from '../files.js'
+import { type Chunk, parseBackward, parseForward } from './chunk.js'
+import { Damaged, NoStore } from './errors.js'
+import { isWhole, payloadAt, recordSize, sealGroup } from './record.js'
+import { endOfGroups } from './recover.js'
+import {
+  createSegment,
+  isSegmentName,
+  isUnfinished,
+  type Kept,
+  offsetOf,
+  openSegment,
+  positionOf,
+  replaceSegment,
+  type Segment,
+} from './segment.js'
+import { type Mark, markName, openMark, readMark } from './synced-end.js'
+import { createTail } from './tail.js'
+
+export type Log = {
+  /** The position after the last synced record. */
+  readonly end: () => number
+  /** Where the next group would begin. */
+  readonly next: () => number
+  readonly salt: () => number
+  /** Begins a new segment where the current one is full. */
+  readonly makeRoom: () => Promise<void>
+  /** Begins a new segment, unless the current one is empty. */
+  readonly roll: () => Promise<void>
+  /** Writes and syncs a group that was built for `next()`, its first `groupSize` bytes left free. */
+  readonly commit: (group: Buffer) => Promise<void>
+  /** The first place at or after a position where a record begins. */
+  readonly align: (position: number) => Promise<number>
+  /** About `bytes` of the records from an aligned position on; `undefined` at the end. Throws `Damaged`. */
+  readonly forward: (position: number, bytes?: number) => Promise<Chunk | undefined>
+  /** The records before an aligned position, the latest first; `undefined` at the beginning. Throws `Damaged`. */
+  readonly backward: (position: number, bytes?: number) => Promise<Chunk | undefined>
+  /** One record, whose size is known. Throws `Damaged`. */
+  readonly record: (position: number, size: number) => Buffer
+  readonly segments: () => readonly Segment[]
+  readonly replace: (segment: Segment, kept: Kept) => Promise<void>
+  /** Keeps a segment's file open while `use` runs, even if it is replaced meanwhile. */
+  readonly reading: <T>(segment: Segment, use: () => Promise<T>) => Promise<T>
+  /** Without a mark: as if it had not been closed. */
+  readonly close: (mark?: Omit<Mark, 'synced' | 'closed'>) => Promise<void>
+}
+
+export type OpenedLog = {
+  readonly log: Log
+  /** The mark of a store that was closed in order. */
+  readonly closed: Mark | undefined
+  /** Bytes of a torn group that were cut off. */
+  readonly cut: number
+}
+
+const chunkBytes = 256 * 1024
+/** Who is this close to the end reads from memory; farther away, many small groups are one read of the file. */
+const closeBehind = 64 * 1024
+
+/** Whether these are the names of a store's files. */
+export const isStore = (names: readonly string[]): boolean => names.some((name) => isSegmentName(name) || name === markName)
+
+/** What may be where a store begins: what a first start left that did not get far, and what systems put into every folder. */
+const mayBeThere = (name: string): boolean => isUnfinished(name) || name.startsWith('.') || ['lock', 'lost+found'].includes(name)
+
+/** Opens the log in a folder, or begins one. Throws `Damaged`, `UnknownVersion` and `NoStore`, having changed nothing. */
+export const openLog = async (files: Files, folder: string, { segmentBytes = 64 * 1024 * 1024 } = {}): Promise<OpenedLog> => {
+  await files.makeFolder(folder)
+  const mark = await readMark(files, folder)
+  const names = await files.list(folder)
+  const foreign = isStore(names) ? undefined : names.find((name) => !mayBeThere(name))
+  if (foreign !== undefined)
+    throw new NoStore(`${folder} holds no event store, but other things (${foreign}): name a folder of its own`)
+  const segments = await openSegments(files, folder, names.filter(isSegmentName).sort())
+  try {
+    if (segments.length === 0 && mark && mark.synced > 0)
+      throw new Damaged(join(folder, markName), 0, 'the log it belongs to is missing')
+    const cut = await recover(segments, mark)
+    for (const name of names.filter(isUnfinished)) await files.remove(join(folder, name))
+    if (segments.length === 0) segments.push(await createSegment(files, folder, 0))
+    const markFile = await openMark(files, folder, segments.at(-1)!.end)
+    return {
+      log: logOf(files, folder, segments, markFile, segmentBytes),
+      closed: mark?.closed && cut === 0 ? mark : undefined,
+      cut,
+    }
+  } catch (error) {
+    for (const segment of segments) await segment.file.close()
+    throw error
+  }
+}
+
+const openSegments = async (files: Files, folder: string, names: readonly string[]): Promise<Segment[]> => {
+  const segments: Segment[] = []
+  try {
+    for (const name of names) {
+      const path = join(folder, name)
+      const segment = await openSegment(files, path, name === names.at(-1) ? 'write' : 'read')
+      segments.push(segment)
+      const expected = segments.length > 1 ? segments.at(-2)!.end : 0
+      if (segment.base === expected) continue
+      const before = segments.at(-2)
+      throw before
+        ? new Damaged(
+            before.path,
+            before.start + before.bytes,
+            `it ends at position ${expected}, and ${path} begins at ${segment.base}`,
+          )
+        : new Damaged(path, 16, 'the segments before it are missing')
+    }
+    return segments
+  } catch (error) {
+    for (const segment of segments) await segment.file.close()
+    throw error
+  }
+}
+
+const recover = async (segments: readonly Segment[], mark: Mark | undefined): Promise<number> => {
+  const last = segments.at(-1)
+  if (!last || (mark?.closed && mark.synced === last.end)) return 0
+  if (last.runs) {
+    // It was replaced when another was written to already.
+    throw new Damaged(
+      last.path,
+      last.start + last.bytes,
+      `the log ends here, at position ${last.end}, and what follows is missing`,
+    )
+  }
+  const whole = await endOfGroups(last, mark?.synced ?? 0)
+  const cut = last.bytes - whole
+  if (cut > 0) {
+    await last.file.truncate(last.start + whole)
+    await last.file.sync()
+    last.bytes = whole
+    last.end = last.base + whole
+  }
+  return cut
+}
+
+const logOf = (
+  files: Files,
+  folder: string,
+  segments: Segment[],
+  mark: Awaited<ReturnType<typeof openMark>>,
+  segmentBytes: number,
+): Log => {
+  const tail = createTail()
+  const active = (): Segment => segments.at(-1)!
+  const end = (): number => active().end
+
+  /** The last segment that begins at or before a position. */
+  const indexAt = (position: number): number => {
+    let low = 0
+    let high = segments.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (segments[middle]!.base <= position) low = middle + 1
+      else high = middle
+    }
+    return Math.max(0, low - 1)
+  }
+
+  const reading: Log['reading'] = async (segment, use) => {
+    segment.readers++
+    try {
+      return await use()
+    } finally {
+      segment.readers--
+      if (segment.retired && segment.readers === 0) await segment.file.close()
+    }
+  }
+
+  const roll = async (): Promise<void> => {
+    if (active().bytes > 0) segments.push(await createSegment(files, folder, end()))
+  }
+
+  const commit: Log['commit'] = async (group) => {
+    const segment = active()
+    sealGroup(group, segment.end, segment.salt)
+    await segment.file.writeDurably(group, segment.start + segment.bytes)
+    tail.add(segment.end, group)
+    segment.bytes += group.length
+    segment.end += group.length
+    mark.note(segment.end)
+  }
+
+  const forward: Log['forward'] = async (position, bytes = chunkBytes) => {
+    if (position >= end()) return undefined
+    const recent = end() - position <= closeBehind ? tail.from(position) : undefined
+    if (recent) return recent
+    const index = indexAt(position)
+    const segment = segments[index]!
+    const offset = offsetOf(segment, position)
+    if (offset >= segment.bytes) return index + 1 < segments.length ? forward(segments[index + 1]!.base, bytes) : undefined
+    const limit = segment.bytes
+    const buffer = Buffer.allocUnsafe(Math.min(bytes, limit - offset))
+    await reading(segment, () => segment.file.read(buffer, segment.start + offset))
+    const { chunk, missing } = parseForward(segment, buffer, offset)
+    if (missing === 0) return chunk
+    if (offset + missing > limit) throw new Damaged(segment.path, segment.start + offset, 'a record reaches beyond the end')
+    return forward(position, missing)
+  }
+
+  const backward: Log['backward'] = async (position, bytes = chunkBytes) => {
+    let index = indexAt(position)
+    let before = offsetOf(segments[index]!, position)
+    while (before === 0) {
+      if (index === 0) return undefined
+      index--
+      before = segments[index]!.bytes
+    }
+    const segment = segments[index]!
+    const from = Math.max(0, before - bytes)
+    const buffer = Buffer.allocUnsafe(before - from)
+    await reading(segment, () => segment.file.read(buffer, segment.start + from))
+    const { chunk, missing } = parseBackward(segment, buffer, from)
+    if (missing === 0) return chunk
+    if (missing > before) throw new Damaged(segment.path, segment.start + before, 'a record reaches beyond the beginning')
+    return backward(position, missing)
+  }
+
+  const record: Log['record'] = (position, size) => {
+    const recent = tail.record(position, size)
+    if (recent) return recent
+    const segment = segments[indexAt(position)]!
+    const bytes = Buffer.allocUnsafe(size)
+    const offset = offsetOf(segment, position)
+    const count = segment.file.readNow(bytes, segment.start + offset)
+    if (count < size || recordSize(bytes, 0) !== size || !isWhole(bytes, 0, size, position, segment.salt)) {
+      throw new Damaged(segment.path, segment.start + offset, `the record of position ${position} does not match its checksum`)
+    }
+    return bytes
+  }
+
+  const beginsRecord = async (position: number): Promise<boolean> => {
+    const segment = segments[indexAt(position)]!
+    const offset = offsetOf(segment, position)
+    if (positionOf(segment, offset) !== position) return false
+    const head = Buffer.alloc(payloadAt)
+    await reading(segment, () => segment.file.read(head, segment.start + offset))
+    const size = recordSize(head, 0)
+    if (size === 0 || offset + size > segment.bytes) return false
+    const bytes = Buffer.allocUnsafe(size)
+    await reading(segment, () => segment.file.read(bytes, segment.start + offset))
+    return isWhole(bytes, 0, size, position, segment.salt)
+  }
+
+  const align: Log['align'] = async (position) => {
+    if (position <= 0) return 0
+    if (position >= end()) return end()
+    if (await beginsRecord(position)) return position
+    let from = segments[indexAt(position)]!.base
+    for (let chunk = await forward(from); chunk; chunk = await forward(from)) {
+      const found = chunk.positions.find((candidate) => candidate >= position)
+      if (found !== undefined) return found
+      from = chunk.next
+    }
+    return end()
+  }
+
+  return {
+    end,
+    next: () => active().end,
+    salt: () => active().salt,
+    makeRoom: async () => {
+      if (active().bytes >= segmentBytes || active().runs) await roll()
+    },
+    roll,
+    commit,
+    align,
+    forward,
+    backward,
+    record,
+    reading,
+    segments: () => segments,
+    replace: async (segment, kept) => {
+      const replaced = await replaceSegment(files, folder, segment, kept)
+      segments[segments.indexOf(segment)] = replaced
+      // It may hold what was just removed.
+      tail.clear()
+      segment.retired = true
+      if (segment.readers === 0) await segment.file.close()
+    },
+    close: async (index) => {
+      await mark.close(index && { ...index, synced: end(), closed: true })
+      for (const segment of segments) await segment.file.close()
+    },
+  }
+}

@@ -1,0 +1,14 @@
+import type { Decision } from './expected-revision.js'
+import type { Written } from './write-batch.js'
+
+/** What became of an append or a delete. */
+export type Outcome =
+  | Written
+  | Exclude<Decision, { kind: 'write' | 'known' }>
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'unavailable' }
+  /** What it depends on can't be read. */
+  | { readonly kind: 'failed'; readonly message: string }
+
+/** Called once, after the sync. */
+export type Settle = (outcome: Outcome) => void

@@ -1,0 +1,173 @@
+import { eventSize, type NewEvent, tombstoneRevision, writeEvent } from './event.js'
+import { type Decision, decideAppend, type StreamView } from './expected-revision.js'
+import type { StreamEntry } from './index/rows.js'
+import type { Catalog } from './index/stream-index.js'
+import { groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from './log/record.js'
+import { type Bounds, deletedMetadata, isMetadataStream, metadataStreamOf, parseBounds, withTruncateBefore } from './metadata.js'
+
+/** An event of a group that is being built, and where it will stand. */
+export type DraftEvent = { readonly id: string; readonly revision: number; readonly position: number; readonly size: number }
+
+export type DraftStream = {
+  readonly name: string
+  readonly bytes: Buffer
+  readonly entry: StreamEntry | undefined
+  last: number
+  tombstoned: boolean
+  bounds: Bounds
+  readonly events: DraftEvent[]
+  readonly ids: Map<string, number>
+  /** A metadata stream's latest data. */
+  data: Uint8Array | undefined
+}
+
+/** What a draft is built on: the store as it was synced. */
+export type Base = {
+  readonly catalog: Catalog
+  readonly bounds: (name: string) => Bounds
+  readonly idAt: (stream: number, revision: number) => string | undefined
+  readonly metadata: (name: string) => Uint8Array | undefined
+}
+
+/** The appends that will share a sync. Each is decided on the store and on those before it; nothing of it shows until it is committed. */
+export type Draft = {
+  readonly streams: ReadonlyMap<string, DraftStream>
+  readonly isEmpty: () => boolean
+  readonly bytes: () => number
+  readonly seal: () => Buffer
+  readonly append: (name: string, expectation: number, events: readonly NewEvent[]) => Written | Refused
+  readonly remove: (name: string, expectation: number, id: string, metadataId: string) => Written | Refused
+  readonly tombstone: (name: string, expectation: number, id: string) => Written | Refused
+}
+
+type Refused = Exclude<Decision, { kind: 'write' | 'known' }>
+
+export type Written = { readonly kind: 'written'; readonly last: number; readonly position: number | undefined }
+
+type Place = { readonly position: number; readonly salt: number; readonly created: number; readonly newId: () => string }
+
+export const createDraft = (base: Base, { position, salt, created, newId }: Place): Draft => {
+  const streams = new Map<string, DraftStream>()
+  let buffer = Buffer.allocUnsafe(16 * 1024)
+  let length = groupSize
+
+  const open = (name: string): DraftStream => {
+    const opened = streams.get(name)
+    if (opened) return opened
+    const entry = base.catalog.stream(name)
+    const stream: DraftStream = {
+      name,
+      bytes: Buffer.from(name, 'utf8'),
+      entry,
+      last: entry?.last ?? -1,
+      tombstoned: entry?.tombstoned ?? false,
+      bounds: base.bounds(name),
+      events: [],
+      ids: new Map(),
+      data: undefined,
+    }
+    streams.set(name, stream)
+    return stream
+  }
+
+  const view = (stream: DraftStream): StreamView => ({
+    last: stream.last,
+    tombstoned: stream.tombstoned || (isMetadataStream(stream.name) && open(stream.name.slice(2)).tombstoned),
+    deleted: stream.bounds.deleted,
+    hasMetadata: () => !isMetadataStream(stream.name) && open(metadataStreamOf(stream.name)).last >= 0,
+    revisionOf: (id) => stream.ids.get(id) ?? (stream.entry && base.catalog.revisionOf(stream.entry.id, id)),
+    idAt: (revision) =>
+      stream.events.find((event) => event.revision === revision)?.id ?? (stream.entry && base.idAt(stream.entry.id, revision)),
+  })
+
+  const reserve = (size: number): void => {
+    if (length + size <= buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + size))
+    buffer.copy(larger, 0, 0, length)
+    buffer = larger
+  }
+
+  const write = (stream: DraftStream, event: NewEvent, revision: number): DraftEvent => {
+    const at = { stream: stream.bytes, revision, position: position + length, created }
+    const size = eventSize(event, at) + overhead
+    // The calls' limits are below this. A record that no reader would take for one must never get into the log.
+    if (size > maxPayload) throw new RangeError(`an event of ${size} bytes is too large`)
+    reserve(size)
+    writeEvent(buffer, length + payloadAt, event, at)
+    sealRecord(buffer, length, kinds.event, size - overhead, at.position, salt)
+    length += size
+    const written = { id: event.id, revision, position: at.position, size }
+    stream.events.push(written)
+    stream.ids.set(event.id, revision)
+    if (revision === tombstoneRevision) stream.tombstoned = true
+    else stream.last = revision
+    if (isMetadataStream(stream.name)) {
+      stream.data = event.data
+      open(stream.name.slice(2)).bounds = parseBounds(event.data)
+    }
+    return written
+  }
+
+  const writeMetadata = (name: string, data: Buffer, id: string): DraftEvent => {
+    const stream = open(metadataStreamOf(name))
+    return write(stream, { id, type: '$metadata', json: true, data, customMetadata: new Uint8Array() }, stream.last + 1)
+  }
+
+  const positionOf = (stream: DraftStream, revision: number): number | undefined =>
+    stream.events.find((event) => event.revision === revision)?.position ??
+    (stream.entry && base.catalog.place(stream.entry.id, revision)?.position)
+
+  const append: Draft['append'] = (name, expectation, events) => {
+    const stream = open(name)
+    const decision = decideAppend(
+      view(stream),
+      expectation,
+      events.map(({ id }) => id),
+    )
+    if (decision.kind === 'known') return { kind: 'written', last: decision.last, position: positionOf(stream, decision.last) }
+    if (decision.kind !== 'write') return decision
+    if (events.length === 0) return { kind: 'written', last: stream.last, position: undefined }
+    if (stream.bounds.deleted) {
+      const before = open(metadataStreamOf(name)).data ?? base.metadata(name) ?? deletedMetadata
+      writeMetadata(name, withTruncateBefore(before, decision.first), newId())
+    }
+    let last: DraftEvent | undefined
+    for (const [index, event] of events.entries()) last = write(stream, event, decision.first + index)
+    return { kind: 'written', last: last!.revision, position: last!.position }
+  }
+
+  /** A delete is an append of one event whose id is not known yet. */
+  const decide = (stream: DraftStream, expectation: number, id: string): Decision => decideAppend(view(stream), expectation, [id])
+
+  // Its id is new, so it is never known.
+  const refused = (decision: Exclude<Decision, { kind: 'write' }>): Refused =>
+    decision.kind === 'known' ? { kind: 'wrong', current: decision.last } : decision
+
+  const tombstone: Draft['tombstone'] = (name, expectation, id) => {
+    const stream = open(name)
+    const decision = decide(stream, expectation, id)
+    if (decision.kind !== 'write') return refused(decision)
+    const event = { id, type: '$streamDeleted', json: false, data: new Uint8Array(), customMetadata: new Uint8Array() }
+    return { kind: 'written', last: tombstoneRevision, position: write(stream, event, tombstoneRevision).position }
+  }
+
+  const remove: Draft['remove'] = (name, expectation, id, metadataId) => {
+    const stream = open(name)
+    const decision = decide(stream, expectation, id)
+    if (decision.kind !== 'write') return refused(decision)
+    const metadata = open(metadataStreamOf(name))
+    if (view(metadata).tombstoned) return { kind: 'deleted' }
+    if (stream.last < 0 && metadata.last < 0) return { kind: 'wrong', current: stream.last }
+    return { kind: 'written', last: stream.last, position: writeMetadata(name, deletedMetadata, metadataId).position }
+  }
+
+  return {
+    streams,
+    isEmpty: () => length === groupSize,
+    bytes: () => length,
+    seal: () => buffer.subarray(0, length),
+    append,
+    remove,
+    tombstone,
+  }
+}

@@ -1,0 +1,105 @@
+import type { Readable } from 'node:stream'
+import type { z } from 'zod'
+import type { CommandContext } from '../../commands/engine/context.js'
+import type { RejectionReason } from '../../domain/decider.js'
+import type { Id, UserId } from '../../domain/ids.js'
+import type { Caller, Who } from './auth.js'
+import { type Dialect, type Says, unavailable } from './errors.js'
+
+/**
+ * One route as data: the router, the Allow header and the OpenAPI document are made of it, and nothing else says what it takes and answers.
+ */
+export type Route<Query = unknown, Body = unknown> = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly summary: string
+  readonly who: Who
+  readonly dialect: Dialect
+  /** A read waits for what its caller wrote and has an ETag; a command takes an Idempotency-Key and If-Match; the rest does neither. */
+  readonly kind: 'read' | 'command' | 'other'
+  readonly query?: z.ZodType<Query>
+  readonly body?: z.ZodType<Body>
+  /** The refusal that answers an `:id` that is no id: it names nothing. */
+  readonly missing?: RejectionReason
+  /** Where this route answers a refusal in other words than all others. */
+  readonly says?: Says
+  readonly answers: Answers
+  handle(call: Call<Query, Body>): Promise<Answer>
+}
+
+export type Answers = {
+  readonly status: number
+  /** The schema of the object or list inside the dialect's dress; left out where the answer is no JSON. */
+  readonly view?: z.ZodType
+  /** Whether it can be had as Server-Sent Events too. */
+  readonly events?: true
+  /** The media type of an answer that is no JSON. */
+  readonly type?: string
+  /** O's words, where they are not those of its other routes. */
+  readonly message?: string
+  readonly bodyStatus?: number
+  /** Errors beyond those that every route of this kind has. */
+  readonly errors?: readonly number[]
+}
+
+/** A request that was let in and is well-formed. */
+export type Call<Query = unknown, Body = unknown> = {
+  /** Not there on a route for anyone. */
+  readonly caller: Caller
+  /** That of the path's `:id`. */
+  readonly id: Id
+  readonly query: Query
+  readonly body: Body
+  readonly address: string
+  readonly path: string
+  /** A header of the request; empty where there is none. */
+  readonly header: (name: string) => string
+  readonly context: CommandContext
+}
+
+export type Answer = {
+  readonly view?: unknown
+  /** Instead of a view: text of the route's media type. */
+  readonly text?: string
+  /** Instead of a view: its JSON and tag, made once for many; for a route without an envelope. */
+  readonly made?: Made
+  /** Why the object is not brought up to date any more. */
+  readonly parked?: string | undefined
+  /** Instead of either: Server-Sent Events, for as long as the client stays. */
+  readonly events?: Readable
+  /** Where it differs from the route's. */
+  readonly status?: number
+  /** That of the object's stream; a list has none. */
+  readonly revision?: number | undefined
+  /** What the ETag is made of, where the view holds more than the object. */
+  readonly object?: unknown
+  /** A command's: the highest commit position that the answer rests on. */
+  readonly position?: bigint
+  /** Whose reads wait for that position, where it isn't the caller. */
+  readonly writer?: UserId
+  readonly headers?: { readonly [name: string]: string }
+}
+
+export type Made = { readonly json: Buffer; readonly tag: string }
+
+/** Ties the types of a route's parts together. */
+export const route = <Query = unknown, Body = unknown>(spec: Route<Query, Body>): Route => spec
+
+/** One more than a page, to see whether there is another. */
+export const onePast = <Page extends { readonly limit?: number }>(page: Page): Page =>
+  page.limit === undefined ? page : { ...page, limit: page.limit + 1 }
+
+type Read = { readonly value: unknown; readonly revision?: number; readonly parked?: string }
+
+/** An object that can't be brought up to date is answered as it stood; where there is none of it, throws `Refusal` 503 with the reason. */
+export const unlessParked = <Result extends Read>(read: Result): Result => {
+  if (read.value === undefined && read.parked !== undefined) throw unavailable(`it can not be read at the moment: ${read.parked}`)
+  return read
+}
+
+/** The Link header of a page that is not the last (RFC 8288): the same request, going on after this one. */
+export const nextPage = (path: string, parameters: { readonly [name: string]: string | number | undefined }) => {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value))
+  return { Link: `<${path}?${query}>; rel="next"` }
+}

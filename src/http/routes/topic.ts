@@ -1,0 +1,68 @@
+import type { Readable } from 'node:stream'
+import { z } from 'zod'
+import { TopicUnavailable } from '../../bridge/topic.js'
+import { position, recordsFrom } from '../api/schemas.js'
+import { type Caller, isCurrent } from '../pipeline/auth.js'
+import { checked } from '../pipeline/body.js'
+import { unavailable } from '../pipeline/errors.js'
+import { type Route, route } from '../pipeline/route.js'
+import type { Http } from '../pipeline/services.js'
+
+const recordView = z.object({
+  topic: z.string(),
+  partition: z.int(),
+  offset: z.int(),
+  key: z.string(),
+  headers: z.record(z.string(), z.string()),
+  value: z.unknown(),
+  time: z.iso.datetime(),
+  position: z.string(),
+})
+
+const lookAgain = 1_000
+
+export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[] => {
+  /** A stream outlives its request's check: it ends when its reader's token does, and when the process stops. */
+  const whileAllowed = (events: Readable, caller: Caller): Readable => {
+    const end = () => events.destroy()
+    const looking = setInterval(() => isCurrent(caller, sessions) || end(), lookAgain)
+    ending?.addEventListener('abort', end, { once: true })
+    events.once('close', () => {
+      clearInterval(looking)
+      ending?.removeEventListener('abort', end)
+    })
+    return events
+  }
+
+  const read: typeof topic.records = async (from) => {
+    try {
+      return await topic.records(from)
+    } catch (error) {
+      if (error instanceof TopicUnavailable) throw unavailable('the topic can not be read now; try again in a moment', error)
+      throw error
+    }
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/topics/orders/records',
+      summary:
+        'The public records of what happened to orders, by partition and offset, or after a position; as text/event-stream they are followed live, after Last-Event-ID',
+      who: ['staff', 'analyst'],
+      dialect: 'plain',
+      kind: 'other',
+      query: recordsFrom,
+      answers: { status: 200, view: z.array(recordView), events: true },
+      handle: async ({ query, header, caller }) => {
+        if (!/text\/event-stream/i.test(header('accept'))) return { view: await read(query) }
+        const { partition, after: first } = query
+        const after = header('last-event-id') === '' ? first : checked(position, header('last-event-id'), 'Last-Event-ID')
+        const from = { ...(partition !== undefined && { partition }), ...(after !== undefined && { after }) }
+        // Once it has begun, a stream can't say any more that there is nothing to read from.
+        await read({ limit: 1 })
+        return { events: whileAllowed(topic.events(from), caller) }
+      },
+    }),
+  ]
+}

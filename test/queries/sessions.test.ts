@@ -1,0 +1,148 @@
+import { createSecretKey } from 'node:crypto'
+import { expect } from 'chai'
+import jwt from 'jsonwebtoken'
+import type { UserId } from '../../src/domain/ids.js'
+import { createTokens } from '../../src/http/pipeline/auth.js'
+import { createSessions, type SessionSources } from '../../src/queries/sessions.js'
+
+const ann = '6b03dbc100000000000fec01' as UserId
+type Batch = Parameters<Parameters<SessionSources['feed']['follow']>[0]['onBatch']>[0]
+
+/** Sessions over a feed that the test plays. */
+const played = async (sources: Partial<SessionSources> = {}, head?: bigint) => {
+  let onBatch: (events: Batch) => void = () => undefined
+  let after: unknown
+  let healthy = true
+  let newest = head
+  const sessions = await createSessions({
+    load: async () => ({ value: [{ userId: ann, role: 'customer', epoch: 1 }], position: 10n }),
+    feed: {
+      follow: async (follower) => {
+        onBatch = follower.onBatch
+        after = follower.after
+      },
+      healthy: () => healthy,
+      head: () => (newest === undefined ? undefined : { commit: newest, prepare: newest }),
+    },
+    onFailure: (error) => {
+      throw error
+    },
+    ...sources,
+  })
+  const play = (type: string, position: bigint, data: object = {}) =>
+    onBatch([{ type, position, streamId: `user-${ann}`, data: { userId: ann, ...data } }])
+  return {
+    sessions,
+    play,
+    after,
+    setHealthy: (value: boolean) => {
+      healthy = value
+    },
+    setHead: (value: bigint) => {
+      newest = value
+    },
+  }
+}
+
+describe('sessions', () => {
+  it('tell others of every event, whatever it is about', async () => {
+    const { sessions, play } = await played()
+    const told: string[] = []
+    sessions.tell((events) => void told.push(...events.map(({ type }) => type)))
+    play('OrderPlaced', 11n)
+    play('PasswordSet', 12n)
+    expect(told).to.deep.equal(['OrderPlaced', 'PasswordSet'])
+  })
+
+  it('begin with the users’ rows, and go on from their position', async () => {
+    const { sessions, after } = await played()
+    expect(sessions.of(ann)).to.deep.equal({ role: 'customer', epoch: 1 })
+    expect(after).to.deep.equal({ commit: 10n, prepare: 10n })
+  })
+
+  it('begin with the start of the history where there are no rows yet', async () => {
+    const notReady = Object.assign(new Error('being built'), { name: 'NotReady' })
+    const { sessions, after, play } = await played({ load: () => Promise.reject(notReady) })
+    expect(after).to.equal(undefined)
+    play('UserRegistered', 1n)
+    play('PasswordSet', 2n)
+    play('RoleGranted', 3n, { role: 'staff' })
+    expect(sessions.of(ann)).to.deep.equal({ role: 'staff', epoch: 2 })
+  })
+
+  it('raise the epoch with a new password, a role and an erasure, and with nothing else', async () => {
+    const { sessions, play } = await played()
+    play('UserRenamed', 11n, { name: 'Anna' })
+    expect(sessions.of(ann)!.epoch).to.equal(1)
+    play('PasswordSet', 12n)
+    play('RoleGranted', 13n, { role: 'analyst' })
+    expect(sessions.of(ann)).to.deep.equal({ role: 'analyst', epoch: 3 })
+    play('UserErased', 14n)
+    expect(sessions.of(ann)!.epoch).to.equal(4)
+  })
+
+  it('take what this process wrote ahead of the subscription, once', async () => {
+    const { sessions, play } = await played()
+    sessions.raise(ann, { role: 'staff', epoch: 2 })
+    expect(sessions.of(ann)).to.deep.equal({ role: 'staff', epoch: 2 })
+    play('RoleGranted', 11n, { role: 'staff' })
+    expect(sessions.of(ann)).to.deep.equal({ role: 'staff', epoch: 2 })
+    play('RoleGranted', 12n, { role: 'customer' })
+    expect(sessions.of(ann)).to.deep.equal({ role: 'customer', epoch: 3 })
+    sessions.raise(ann, { role: 'staff', epoch: 2 })
+    expect(sessions.of(ann)).to.deep.equal({ role: 'customer', epoch: 3 })
+  })
+
+  it('can be waited for', async () => {
+    const { sessions, play } = await played()
+    expect(await sessions.reached(10n, 1)).to.equal(true)
+    expect(await sessions.reached(11n, 5)).to.equal(false)
+    const reached = sessions.reached(11n, 5_000)
+    play('UserRenamed', 11n)
+    expect(await reached).to.equal(true)
+  })
+
+  it('are not current until they have caught up once, nor while the subscription is behind', async () => {
+    const { sessions, play, setHealthy, setHead } = await played({}, 12n)
+    expect(await sessions.current(0)).to.equal(false)
+    const soon = sessions.current(5_000)
+    play('UserRenamed', 12n)
+    expect(await soon).to.equal(true)
+    setHead(20n)
+    expect(await sessions.current(0)).to.equal(true)
+    setHealthy(false)
+    expect(await sessions.current(30)).to.equal(false)
+  })
+})
+
+describe('tokens', () => {
+  const [one, two] = ['one secret', 'two secret'].map((secret) => createSecretKey(Buffer.from(secret)))
+  const caller = { userId: ann, role: 'staff', epoch: 3 } as const
+
+  it('say who, in which role and epoch, resting on which position; the subject is the integer id', () => {
+    const tokens = createTokens([one!], 60)
+    const token = tokens.sign(caller, 2n ** 63n)
+    expect(tokens.read(token)).to.deep.equal({ ...caller, position: 2n ** 63n })
+    expect(jwt.decode(token)).to.include({ sub: '3765258110888961', role: 'staff', epoch: 3 })
+  })
+
+  it('of an older secret are accepted, of none they are not', () => {
+    const token = createTokens([one!], 60).sign(caller, 1n)
+    expect(createTokens([two!, one!], 60).read(token)).to.include(caller)
+    expect(createTokens([two!], 60).read(token)).to.equal(undefined)
+  })
+
+  it('end', () => {
+    expect(createTokens([one!], 60).read(createTokens([one!], -1).sign(caller, 1n))).to.equal(undefined)
+  })
+
+  it('with other algorithms or claims than ours are none', () => {
+    const tokens = createTokens([one!], 60)
+    const claims = { role: 'staff', epoch: 3, pos: '1', sub: ann }
+    expect(tokens.read(jwt.sign(claims, one!, { algorithm: 'HS256' }))).to.include(caller)
+    expect(tokens.read(jwt.sign(claims, one!, { algorithm: 'HS512' }))).to.equal(undefined)
+    for (const wrong of [{ sub: 'x' }, { role: 'king' }, { epoch: '3' }, { epoch: 1.5 }, { pos: 1 }, { pos: 'x' }])
+      expect(tokens.read(jwt.sign({ ...claims, ...wrong }, one!))).to.equal(undefined)
+    expect(tokens.read(jwt.sign('text', one!))).to.equal(undefined)
+  })
+})
