@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { noStream, type Store, WrongRevision } from './store.js'
-import { schemaVersion } from './upcast.js'
+import { schemaOf } from './upcast.js'
 
 /** The first stream of every store that the shop writes to. */
 export const identityStream = 'tillroll-store'
@@ -27,7 +27,7 @@ export const storeIdentity = async (store: Store, emailKey: string): Promise<Sto
   try {
     await store.append(
       identityStream,
-      [{ id: randomUUID(), type: 'StoreFounded', data, metadata: { schema: schemaVersion, actor: 'system' } }],
+      [{ id: randomUUID(), type: 'StoreFounded', data, metadata: { schema: schemaOf('StoreFounded'), actor: 'system' } }],
       noStream,
     )
     return { storeId }

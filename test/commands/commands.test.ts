@@ -92,7 +92,8 @@ describe('commands', () => {
 
     it('sell the last unit once', async () => {
       const productId = await addProduct(1)
-      const buyers = Array.from({ length: 12 }, (_, i) => (i % 2 ? processOver(store) : processOver(store)))
+      const pair = [processOver(store), processOver(store)]
+      const buyers = Array.from({ length: 12 }, (_, i) => pair[i % 2]!)
       const answers = await Promise.all(
         buyers.map(({ orders }) =>
           orders.place(context(), { customerId: someone(), items: [{ productId, quantity: 1 }], price: 1, status: 'new' }).then(

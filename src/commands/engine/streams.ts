@@ -9,7 +9,7 @@ import {
   StoreUnavailable,
   WrongRevision,
 } from '../../eventstore/store.js'
-import { schemaVersion } from '../../eventstore/upcast.js'
+import { schemaOf } from '../../eventstore/upcast.js'
 import { booksOf, carriedBy } from './carry-forward.js'
 import { assertInTime, backOff, type CommandContext, type CommandKey, Unfinished } from './context.js'
 import { type AnyDecider, fold, type Loaded, nothing } from './stream-state.js'
@@ -130,7 +130,7 @@ export const createStreams = (
 
   const append: Streams['append'] = async (decider, id, loaded, events, context, key) => {
     const name = nameOf(decider, id)
-    const messages = events.map(({ type, data }) => ({ id: randomUUID(), type, data, metadata: metadataOf(context, key) }))
+    const messages = events.map(({ type, data }) => ({ id: randomUUID(), type, data, metadata: metadataOf(type, context, key) }))
     const { revision, position } = await appendSurely(name, messages, loaded.revision, context)
     const next = messages.reduce(
       (state, message, i) => fold(decider, state, { ...message, revision: loaded.revision + 1 + i, position }),
@@ -172,7 +172,7 @@ export const createStreams = (
     let last = loaded
     try {
       for (const part of booksOf(decider, loaded)) {
-        const message = { id: randomUUID(), ...part, metadata: metadataOf({ ...context, actor: 'system' }) }
+        const message = { id: randomUUID(), ...part, metadata: metadataOf(part.type, { ...context, actor: 'system' }) }
         const { revision, position } = await store.append(name, [message], last.revision, remaining(context))
         last = { ...last, revision, position }
       }
@@ -210,11 +210,11 @@ const orUnfinished = async (waiting: Promise<void>, cause: Error): Promise<void>
   }
 }
 
-const metadataOf = (context: CommandContext, key?: CommandKey): EventMetadata => ({
+const metadataOf = (type: string, context: CommandContext, key?: CommandKey): EventMetadata => ({
   $correlationId: context.correlationId,
   ...(context.causationId && { $causationId: context.causationId }),
   ...(key && { commandId: key.commandId, requestHash: key.requestHash }),
   actor: context.actor,
-  schema: schemaVersion,
+  schema: schemaOf(type),
   ...(context.traceparent && { traceparent: context.traceparent }),
 })

@@ -1,7 +1,7 @@
 import { scanAll } from '../../eventstore/scan.js'
 import type { ScannedEvent } from '../../eventstore/scan-decode.js'
 import type { Position, RecordedEvent, Store } from '../../eventstore/store.js'
-import { hasOlderShapes } from '../../eventstore/upcast.js'
+import { schemaOf } from '../../eventstore/upcast.js'
 import type { FoldEvent } from '../engine/fold.js'
 
 /** As much of an event as it takes to see whose it is; `open` makes the rest of it readable. */
@@ -54,8 +54,19 @@ const opened = ({
   position,
   size: data.length,
   data: isJson ? parsed(data) : data,
-  metadata: hasOlderShapes(type) && metadata.length > 0 ? (parsed(metadata) as FoldEvent['metadata']) : {},
+  metadata: isFirstShape(type, metadata) ? {} : (parsed(metadata) as FoldEvent['metadata']),
 })
+
+const firstVersion = Buffer.from('"schema":1')
+const endsNumber: ReadonlySet<number | undefined> = new Set([...Buffer.from(',}')])
+
+/** Whether nothing in the metadata bears on how the event is folded: told without parsing it, which would cost more than the rest. */
+const isFirstShape = (type: string, metadata: Buffer): boolean => {
+  if (metadata.length === 0) return true
+  if (schemaOf(type) > 1) return false
+  const at = metadata.indexOf(firstVersion)
+  return at >= 0 && endsNumber.has(metadata[at + firstVersion.length])
+}
 
 /** What is marked as JSON and isn't: the fold will say that it can't take it. */
 const parsed = (bytes: Buffer): unknown => {
