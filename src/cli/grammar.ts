@@ -4,6 +4,7 @@ import type { ReplayFrom } from '../bridge/replay.js'
 import { roles as userRoles } from '../domain/user.js'
 import { roles } from '../platform/process-role.js'
 import { projections as readModels } from '../projections/all.js'
+import { history } from './history-grammar.js'
 import type { Instance } from './instance.js'
 
 // What a command does is loaded when it runs: the whole shop takes a while to load, and who asks for help or mistypes needs none of it.
@@ -16,7 +17,8 @@ export const createProgram = (): Command => {
     .description("a shop's backend whose one truth is its event history")
     .version(version, '--version')
     .configureHelp({ showGlobalOptions: true })
-  for (const command of [serve(), users(), projections(), bridge(), events(), eventstore()]) program.addCommand(command)
+  for (const command of [serve(), users(), projections(), bridge(), events(), history(), eventstore()])
+    program.addCommand(command)
   return throwing(program)
 }
 

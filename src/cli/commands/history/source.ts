@@ -1,0 +1,18 @@
+import { join } from 'node:path'
+import { type Range, rangeRemarks } from '../../../history/engine/range.js'
+import { endsOf, type HistorySource } from '../../../history/engine/read.js'
+import type { Instance } from '../../instance.js'
+
+/** The history of the shop that the command has joined. */
+export const historyOf = ({ store, storeId, config }: Pick<Instance, 'store' | 'storeId' | 'config'>): HistorySource => ({
+  store,
+  storeId,
+  folder: join(config.data, 'history'),
+})
+
+/** Says on the standard error where a range reaches beyond what there is. */
+export const remarkOn = async (source: HistorySource, range: Range): Promise<void> => {
+  if (!range.from && !range.to) return
+  const { first, last } = await endsOf(source)
+  for (const remark of rangeRemarks(range, first, last)) process.stderr.write(`${remark}\n`)
+}

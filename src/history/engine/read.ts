@@ -1,0 +1,144 @@
+import { scanAll } from '../../eventstore/scan.js'
+import { recorded, type ScannedEvent } from '../../eventstore/scan-decode.js'
+import type { Position, RecordedEvent, Store } from '../../eventstore/store.js'
+import { type HistoryEvent, historyEvent, isShown, timeOf } from './event.js'
+import { byName, byOrigin, checkFilter, type HistoryFilter } from './filter.js'
+import { type Block, createSurvey, type Places, readPlaces, type Stretch, stretchesOf, writePlaces } from './places.js'
+import { inRange } from './range.js'
+
+/** The history to read, and the folder in which is noted where what is. */
+export type HistorySource = {
+  readonly store: Pick<Store, 'url' | 'read' | 'readAll' | 'last' | 'eventAt'>
+  readonly storeId: string
+  /** `history` of the data folder. */
+  readonly folder: string
+}
+
+export type ReadHistory = HistoryFilter & {
+  /** Personal data too; that of erased users is never shown. */
+  readonly personal?: boolean
+  /** Begins after this event (exclusive), beside what the filter says. */
+  readonly after?: Position | undefined
+  readonly signal?: AbortSignal
+  /** Told where the reading is, after each batch; `scanned` counts the events that were looked at. */
+  readonly onProgress?: (progress: { readonly position: bigint; readonly scanned: number }) => void
+}
+
+/**
+ * The shop's events that the filter lets through, in the store's order, in batches: in today's shape, without secret types, and without
+ * personal data unless it is asked for. Only the parts that may hold some of them are read, as far as earlier readings have noted
+ * where those are. Throws `StoreUnavailable`, and `UnknownName` for types and streams that there are none of.
+ */
+export async function* readHistory(
+  source: HistorySource,
+  options: ReadHistory = {},
+): AsyncGenerator<readonly HistoryEvent[], void> {
+  checkFilter(options)
+  const { personal = false, signal, onProgress } = options
+  const erased = personal ? await erasedUsers(source, signal) : new Set<string>()
+  const [named, came, within] = [byName(options), byOrigin(options), inRange(options)]
+  let scanned = 0
+  for await (const events of scanStretches(source, options)) {
+    const found: HistoryEvent[] = []
+    for (const event of events) {
+      const { type, streamId, position } = event
+      if (!isShown(type, streamId) || !named(type, streamId) || !within(position, timeOf(event))) continue
+      const one = historyEvent(recordedOf(event), personal && !isErased(erased, event))
+      if (came(one)) found.push(one)
+    }
+    scanned += events.length
+    if (found.length > 0) yield found
+    onProgress?.({ position: events.at(-1)!.position, scanned })
+  }
+}
+
+/** The first and the last of the shop's events that may be shown; `undefined` where there are none. */
+export const endsOf = async (source: HistorySource): Promise<{ first?: HistoryEvent; last?: HistoryEvent }> => {
+  const last = await source.store.last()
+  for await (const events of scanFrom(source, undefined, undefined, 64)) {
+    const first = events.find(({ type, streamId }) => isShown(type, streamId))
+    if (first) return { first: historyEvent(recordedOf(first), false), ...(last && { last: historyEvent(last, false) }) }
+  }
+  return {}
+}
+
+/** What was scanned, or read through the client where the store can't be reached by itself. */
+type Raw = ScannedEvent & { readonly whole?: RecordedEvent }
+
+const recordedOf = (event: Raw): RecordedEvent => event.whole ?? recorded(event)
+
+async function* scanStretches(source: HistorySource, options: ReadHistory): AsyncGenerator<readonly Raw[], void> {
+  const { folder, store, storeId } = source
+  const { after, signal } = options
+  const known = await readPlaces(folder, store, storeId)
+  const survey = createSurvey(known)
+  try {
+    for (const stretch of stretchesOf(known, options)) {
+      if (signal?.aborted) return
+      if (after && stretch.upTo !== undefined && stretch.upTo <= after.commit) continue
+      const begin = await startOf(source, known, stretch)
+      const from = after && after.commit > (begin?.commit ?? -1n) ? after : begin
+      yield* scanned(source, survey, from, stretch.upTo, signal)
+    }
+  } finally {
+    const places = survey.places()
+    if (places.length > known.length) await writePlaces(folder, storeId, places)
+  }
+}
+
+/** Passes on the events of one stretch, and surveys what lies beyond the known places. */
+async function* scanned(
+  source: HistorySource,
+  survey: ReturnType<typeof createSurvey>,
+  after: Position | undefined,
+  upTo: bigint | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly Raw[], void> {
+  const surveying = (after?.commit ?? -1n) <= survey.edge
+  for await (const events of scanFrom(source, after, signal)) {
+    if (surveying) for (const event of events) survey.saw(event, isShown(event.type, event.streamId) ? timeOf(event) : undefined)
+    const last = events.at(-1)!.position
+    if (upTo === undefined || last < upTo) yield events
+    else {
+      const wanted = events.filter(({ position }) => position <= upTo)
+      if (wanted.length > 0) yield wanted
+      return
+    }
+  }
+}
+
+/** The stretch's beginning; an earlier one where that event has been removed from the store since. */
+const startOf = async ({ store }: HistorySource, known: Places, { after }: Stretch): Promise<Position | undefined> => {
+  for (let i = after ? known.indexOf(after) : -1; i >= 0; i--) {
+    const block: Block = known[i]!
+    if ((await store.eventAt(block.end))?.id === block.id) return block.end
+  }
+  return undefined
+}
+
+async function* scanFrom(
+  { store }: Pick<HistorySource, 'store'>,
+  after: Position | undefined,
+  signal?: AbortSignal,
+  limit?: number,
+): AsyncGenerator<readonly Raw[], void> {
+  if (store.url !== undefined) {
+    yield* scanAll(store.url, { ...(after && { after }), ...(signal && { signal }), ...(limit !== undefined && { limit }) })
+    return
+  }
+  for await (const event of store.readAll(after, { ...(signal && { signal }) })) {
+    const data = Buffer.from(JSON.stringify(event.data))
+    yield [{ ...event, whole: event, created: event.created.getTime(), isJson: true, data, metadata: Buffer.alloc(0) }]
+  }
+}
+
+/** The ids of the users whose personal data must be shown no more, though the store may hold it until it is scavenged. */
+export const erasedUsers = async (source: HistorySource, signal?: AbortSignal): Promise<ReadonlySet<string>> => {
+  const erased = new Set<string>()
+  for await (const events of scanFrom(source, undefined, signal)) {
+    for (const { type, streamId } of events) if (type === 'UserErased') erased.add(streamId)
+  }
+  return erased
+}
+
+const isErased = (erased: ReadonlySet<string>, { streamId }: Raw): boolean => erased.has(streamId)
