@@ -157,6 +157,16 @@ const eventstore = (): Command => {
     .option(...running)
     .action(async (flags) => (await import('./commands/eventstore.js')).verify(flags))
   command
+    .command('status')
+    .description('how the event store that runs here stands, and what the check of its files has found')
+    .option(...running)
+    .action(async (flags) => (await import('./commands/eventstore.js')).status(flags))
+  command
+    .command('accept-end')
+    .description('take the log for whole as it ends now, where both files that say how long it must be are lost')
+    .option(...folder)
+    .action(async (flags) => (await import('./commands/eventstore.js')).acceptEnd(flags))
+  command
     .command('scavenge')
     .description('rewrite the files without what deletion and metadata have made unreachable')
     .option(...folder)

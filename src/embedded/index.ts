@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../platform/config.js'
 import { holdLock } from '../platform/folder-lock.js'
 import type { Log } from '../platform/log.js'
+import type { CheckStatus } from './eventstore/maintenance/check.js'
 import { EventStoreFailed, spawnEventStore } from './eventstore/spawn.js'
 import { readInstance, runningInstance, writeInstance } from './instance.js'
 import { startPostgres } from './postgres/server.js'
@@ -63,11 +64,24 @@ const startEventStore = (data: string, log: Log, port?: number): Promise<Supervi
     log.info({ part: 'event store', done, total }, `event store makes its index anew: ${Math.floor((100 * done) / total)} %`)
   return supervise(
     'event store',
-    (at) => withoutPredecessor(() => spawnEventStore({ folder, ...(at && { port: at }), onProgress })),
+    (at) =>
+      withoutPredecessor(() => spawnEventStore({ folder, ...(at && { port: at }), onProgress, onChecked: tellChecked(log) })),
     log,
     port,
   )
 }
+
+const tellChecked =
+  (log: Log) =>
+  ({ state, total, problems }: CheckStatus): void => {
+    const part = { part: 'event store', bytes: total }
+    if (state === 'damaged')
+      log.error(
+        { ...part, problems },
+        `the event store is damaged: ${problems.join('; ')}. Restore a backup; until then, reads of it fail`,
+      )
+    else if (state === 'whole') log.info(part, 'the event store has checked all its files: they are whole')
+  }
 
 // One whose parent was killed ends by itself, and may still be at it.
 const withoutPredecessor = async <T>(start: () => Promise<T>): Promise<T> => {

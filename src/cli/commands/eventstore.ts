@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { SingleBar } from 'cli-progress'
+import { acceptEnd as acceptLogEnd } from '../../embedded/eventstore/maintenance/accept-end.js'
 import { askNode, backupOfNode } from '../../embedded/eventstore/maintenance/admin.js'
 import { restore as restoreStore, writeBackup } from '../../embedded/eventstore/maintenance/backup.js'
+import type { CheckStatus } from '../../embedded/eventstore/maintenance/check.js'
 import { type VerifyReport, verifyFolder } from '../../embedded/eventstore/maintenance/verify.js'
 import { startNode } from '../../embedded/eventstore/node.js'
 import { diskFiles } from '../../embedded/eventstore/storage/files.js'
@@ -101,7 +103,38 @@ export const verify = async (place: Place): Promise<void> => {
 const verifyClosed = async (folder: string, onProgress: (done: number, total: number) => void): Promise<VerifyReport> => {
   const lock = await holdLock(folder)
   try {
-    return await verifyFolder(folder, onProgress)
+    return await verifyFolder(folder, { onProgress })
+  } finally {
+    await lock.release()
+  }
+}
+
+/** How the node that runs stands. Throws where the check in its background has found damage. */
+export const status = async (place: Place): Promise<void> => {
+  const running = await runningNode(place)
+  if (!running) throw new Error('no event store runs here: "tillroll eventstore verify" reads the one that is stopped')
+  const { end, segments, bytes, check } = await askNode(running, 'status')
+  console.log(`${bytes} bytes in ${segments} segments, up to position ${end}`)
+  const percent = Math.floor((100 * check.done) / Math.max(1, check.total))
+  const words: Readonly<Record<CheckStatus['state'], string>> = {
+    unneeded: 'all files were read and checked at the start',
+    running: `the files are being checked: ${percent} %`,
+    whole: 'all files that were there at the start are checked, and whole',
+    damaged: 'the files are damaged',
+    stopped: `the check was stopped at ${percent} %`,
+  }
+  console.log(words[check.state])
+  for (const problem of check.problems) console.log(problem)
+  if (check.problems.length > 0) throw new Error('damage was found: restore a backup')
+}
+
+export const acceptEnd = async (place: Place): Promise<void> => {
+  if (await runningNode(place)) throw new Error('the store is in use: stop it first')
+  const folder = await storeOf(place)
+  const lock = await holdLock(folder)
+  try {
+    const end = await acceptLogEnd(folder)
+    console.log(`the log of ${folder} is taken to end at position ${end}; what may have stood behind that is given up`)
   } finally {
     await lock.release()
   }

@@ -1,14 +1,16 @@
 import { type Held, holdLock } from '../../platform/folder-lock.js'
+import type { CheckStatus } from './maintenance/check.js'
 import { startNode } from './node.js'
 
 /**
  * The node as a process. Settings: `EVENTSTORE_FOLDER`, `EVENTSTORE_PORT` (0: any), `EVENTSTORE_HOST`. Says `{ port }` when it serves,
- * `{ done, total }` while it makes its index anew, `{ error, name }` when it can't start: to its parent where it was forked, else as
+ * `{ done, total }` while it makes its index anew, `{ check }` when what it took on trust is checked, `{ error, name }` when it can't start: to its parent where it was forked, else as
  * lines of JSON. Stops in order on SIGTERM, SIGINT, and when its parent is gone.
  */
 export type Message =
   | { readonly port: number }
   | { readonly done: number; readonly total: number }
+  | { readonly check: CheckStatus }
   | { readonly error: string; readonly name: string }
 
 const forked = process.send !== undefined
@@ -44,6 +46,7 @@ const run = async (): Promise<void> => {
   try {
     const node = await startNode({ folder, port, host, onProgress })
     await say({ port: node.port })
+    void node.check.ended.then((check) => say({ check }))
     try {
       await Promise.race([stopping, node.failed])
     } finally {

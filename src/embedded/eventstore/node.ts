@@ -1,4 +1,5 @@
 import { serveAdmin } from './maintenance/admin.js'
+import { type Check, type CheckOptions, startCheck } from './maintenance/check.js'
 import { readGossip, supportedMethods } from './protocol/methods/about.js'
 import { append } from './protocol/methods/append.js'
 import { batchAppend } from './protocol/methods/batch.js'
@@ -10,6 +11,8 @@ import { openStore, type Store, type StoreOptions } from './storage/store.js'
 export type Node = {
   readonly port: number
   readonly store: Store
+  /** The check in the background of what a start in order took on trust. */
+  readonly check: Check
   /** Rejects when the disk failed: nothing more can be written. */
   readonly failed: Promise<never>
   /** Answers what is on its way, ends the reads, and closes the store in order. */
@@ -20,13 +23,19 @@ export type NodeOptions = StoreOptions & {
   /** 0 (the standard): any that is free. */
   readonly port?: number
   readonly host?: string
+  readonly check?: CheckOptions
 }
 
 /**
  * A node that serves EventStoreDB's protocol from a folder, in this process. Throws `Damaged`, `UnknownVersion` and `NoStore`
  * (and has changed nothing then), and where the port is taken. Whoever calls it sees to it that nobody else has the folder.
  */
-export const startNode = async ({ port = 0, host = '127.0.0.1', ...options }: NodeOptions): Promise<Node> => {
+export const startNode = async ({
+  port = 0,
+  host = '127.0.0.1',
+  check: checkOptions,
+  ...options
+}: NodeOptions): Promise<Node> => {
   const store = await openStore(options)
   const now = options.now ?? Date.now
   const streams = '/event_store.client.streams.Streams'
@@ -40,7 +49,9 @@ export const startNode = async ({ port = 0, host = '127.0.0.1', ...options }: No
     ['/event_store.client.server_features.ServerFeatures/GetSupportedMethods', supportedMethods()],
     ['/event_store.client.gossip.Gossip/Read', readGossip(() => ({ host, port: boundPort }), now)],
   ])
-  const server = await serveGrpc(methods, { host, port, aside: serveAdmin(store, now) }).catch(async (error: unknown) => {
+  const check = startCheck(store, checkOptions)
+  const server = await serveGrpc(methods, { host, port, aside: serveAdmin(store, check, now) }).catch(async (error: unknown) => {
+    await check.stop()
     await store.close()
     throw error
   })
@@ -48,10 +59,12 @@ export const startNode = async ({ port = 0, host = '127.0.0.1', ...options }: No
   return {
     port: server.port,
     store,
+    check,
     failed: store.failed,
     close: async () => {
       // The calls first, so that an append is answered by the stop and not by what comes of it.
       await server.stop()
+      await check.stop()
       await store.close()
     },
   }

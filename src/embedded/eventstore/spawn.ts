@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Message } from './main.js'
+import type { CheckStatus } from './maintenance/check.js'
 
 export type EventStoreProcess = {
   /** `esdb://...`, as the client takes it. */
@@ -24,6 +25,8 @@ export type SpawnOptions = {
   readonly host?: string
   /** Called while the index is made anew, with bytes of the log. */
   readonly onProgress?: (done: number, total: number) => void
+  /** Called when what a start in order took on trust has been checked in the background. */
+  readonly onChecked?: (check: CheckStatus) => void
 }
 
 /** The node could not start; the message is the node's, and `cause` names the kind of error (`Held`, `Damaged`, ...). */
@@ -37,6 +40,7 @@ export const spawnEventStore = async ({
   port = 0,
   host = '127.0.0.1',
   onProgress,
+  onChecked,
 }: SpawnOptions): Promise<EventStoreProcess> => {
   const script = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url))
   const child = fork(script, [], {
@@ -46,7 +50,7 @@ export const spawnEventStore = async ({
     detached: true,
   })
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
-  const bound = await listening(child, exited, onProgress)
+  const bound = await listening(child, exited, { onProgress, onChecked })
   return {
     url: `esdb://${host.includes(':') ? `[${host}]` : host}:${bound}?tls=false`,
     host,
@@ -66,13 +70,14 @@ export const spawnEventStore = async ({
 const listening = (
   child: ChildProcess,
   exited: Promise<number | null>,
-  onProgress: SpawnOptions['onProgress'],
+  { onProgress, onChecked }: { [K in 'onProgress' | 'onChecked']: SpawnOptions[K] },
 ): Promise<number> =>
   new Promise((resolve, reject) => {
     child.once('error', reject)
     child.on('message', (message: Message) => {
       if ('port' in message) resolve(message.port)
       else if ('error' in message) reject(new EventStoreFailed(message.error, { cause: message.name }))
+      else if ('check' in message) onChecked?.(message.check)
       else onProgress?.(message.done, message.total)
     })
     exited.then((code) => reject(new EventStoreFailed(`the event store ended before it served (exit code ${code})`)))

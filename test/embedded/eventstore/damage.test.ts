@@ -3,7 +3,9 @@ import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, unlink
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { acceptEnd } from '../../../src/embedded/eventstore/maintenance/accept-end.js'
 import { scavenge } from '../../../src/embedded/eventstore/maintenance/scavenge.js'
+import { verifyFolder } from '../../../src/embedded/eventstore/maintenance/verify.js'
 import { idOf, openEvent, streamOf } from '../../../src/embedded/eventstore/storage/event.js'
 import { openStore, type Store } from '../../../src/embedded/eventstore/storage/store.js'
 import { failure } from '../../eventstore/contract/store.js'
@@ -134,6 +136,54 @@ describe('damaged files of the embedded event store', () => {
       }
     })
   }
+
+  for (const closed of [true, false]) {
+    it(`never lose an event in silence where the note of the end goes with the end, ${closed ? 'closed in order' : 'after a crash'}`, async () => {
+      const expected = await saved(await filled(), closed)
+      const last = (await segments()).at(-1)!
+      const { length } = await readFile(path(last))
+      for (const lost of ['mark', 'mark-copy'])
+        for (const size of [64, length >> 1, length - 1]) {
+          await restoreSaved()
+          await unlink(path(lost))
+          expect(await attempt(expected, `without ${lost}`)).to.equal('whole')
+          await restoreSaved()
+          await unlink(path(lost))
+          await truncate(path(last), size)
+          expect(await attempt(expected, `without ${lost}, cut at ${size}`)).to.equal('refused')
+          await restoreSaved()
+          await unlink(path(lost))
+          await unlink(path(last))
+          expect(await attempt(expected, `without ${lost} and ${last}`)).to.equal('refused')
+        }
+    })
+  }
+
+  it('are refused where nothing says any more how long the log must be, until somebody takes it as it is', async () => {
+    const expected = await saved(await filled(), false)
+    await unlink(path('mark'))
+    await unlink(path('mark-copy'))
+    expect(await attempt(expected, 'without both')).to.equal('refused')
+    const { problems } = await verifyFolder(folder)
+    expect(problems).to.have.length(1)
+    expect(problems[0]).to.contain('accept-end')
+    await acceptEnd(folder)
+    expect((await verifyFolder(folder)).problems).to.deep.equal([])
+    expect(await attempt(expected, 'accepted')).to.equal('whole')
+    expect((await failure(acceptEnd(folder))).message).to.contain('nothing to accept')
+  })
+
+  it('are not taken as they are where more is wrong than the lost end', async () => {
+    await saved(await filled(), false)
+    const [first] = await segments()
+    const bytes = await readFile(path(first!))
+    bytes[bytes.length - 40]! ^= 1
+    await writeFile(path(first!), bytes)
+    await unlink(path('mark'))
+    await unlink(path('mark-copy'))
+    expect((await failure(acceptEnd(folder))).message).to.contain(path(first!))
+    expect((await readdir(folder)).filter((name) => name.startsWith('mark'))).to.deep.equal([])
+  })
 
   it('are refused where a segment is missing', async () => {
     const expected = await saved(await filled(), true)

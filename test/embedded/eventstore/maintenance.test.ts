@@ -189,6 +189,31 @@ describe('care for the embedded event store', () => {
       expect(await everything()).to.deep.equal(before)
     })
 
+    it('is not made of a damaged store: the file and the byte are named, and nothing is left', async () => {
+      await write(newStream(), 200)
+      await close()
+      const first = join(folder, (await readdir(folder)).filter((name) => name.startsWith('log-')).sort()[0]!)
+      const whole = await readFile(first)
+      for (const place of [5_000, 20]) {
+        await open()
+        const bytes = Buffer.from(whole)
+        bytes[place]! ^= 1
+        // Under the running node, so that also what it has read before is looked at again.
+        await writeFile(first, bytes)
+        const error = await failure(writeBackup(backupOfNode(at()), join(work, 'backup')))
+        expect(error.message)
+          .to.contain(first)
+          .and.to.match(/at byte \d+/)
+        expect(await readdir(work))
+          .to.not.include('backup')
+          .and.not.include('backup.new')
+        await writeFile(first, whole)
+        await close()
+      }
+      await open()
+      expect(await writeBackup(backupOfNode(at()), join(work, 'backup'))).to.be.greaterThan(20_000)
+    })
+
     it('is refused where it is damaged, cut, or from somewhere else, and leaves nothing behind', async () => {
       await write(newStream(), 30)
       const path = join(work, 'backup')

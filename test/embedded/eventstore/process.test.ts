@@ -7,7 +7,7 @@ import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
 import { EventStoreFailed, type EventStoreProcess, spawnEventStore } from '../../../src/embedded/eventstore/spawn.js'
 import { diskFiles } from '../../../src/embedded/eventstore/storage/files.js'
-import { readMark } from '../../../src/embedded/eventstore/storage/log/synced-end.js'
+import { readSyncedEnd } from '../../../src/embedded/eventstore/storage/log/synced-end.js'
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -80,7 +80,7 @@ describe('the event store as a process', () => {
     parent.kill('SIGKILL')
     for (let waited = 0; isAlive(pid) && waited < 5_000; waited += 20) await new Promise((resolve) => setTimeout(resolve, 20))
     expect(isAlive(pid)).to.equal(false)
-    expect((await readMark(diskFiles, folder))!.closed).to.equal(true)
+    expect((await readSyncedEnd(diskFiles, folder))!.closed).to.equal(true)
     expect(await types((await start()).url)).to.deep.equal(['Opened'])
   })
 

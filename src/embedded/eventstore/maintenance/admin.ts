@@ -4,19 +4,37 @@ import { Readable } from 'node:stream'
 import type { Aside } from '../protocol/server.js'
 import type { Store } from '../storage/store.js'
 import { backupOf } from './backup.js'
+import type { Check, CheckStatus } from './check.js'
 import { type ScavengeReport, scavenge } from './scavenge.js'
 import { type VerifyReport, verifyStore } from './verify.js'
 
 /** What a running node is asked to do, on its own port, from its own machine: beside gRPC, lines of JSON. */
-export type Reports = { readonly scavenge: ScavengeReport; readonly verify: VerifyReport }
+export type Reports = { readonly scavenge: ScavengeReport; readonly verify: VerifyReport; readonly status: StatusReport }
+
+export type StatusReport = {
+  /** The position after the last event. */
+  readonly end: number
+  readonly segments: number
+  readonly bytes: number
+  readonly check: CheckStatus
+}
+
 type Task = keyof Reports
 type Line = { readonly done: number; readonly total: number } | { readonly report: unknown } | { readonly error: string }
 
 const prefix = '/tillroll/'
+/** The trailer that says what went wrong with a backup. */
+const failed = 'tillroll-error'
 const isLocal = (address: string | undefined): boolean => /^(::ffff:)?127\.|^::1$/.test(address ?? '')
 
-/** Serves the tasks of a store, one at a time. */
-export const serveAdmin = (store: Store, now: () => number): Aside => {
+const statusOf = (store: Store, check: Check): StatusReport => {
+  const segments = store.log.segments()
+  const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
+  return { end: store.log.end(), segments: segments.length, bytes, check: check.status() }
+}
+
+/** Serves the tasks of a store, one at a time, and at any time says how it stands. */
+export const serveAdmin = (store: Store, check: Check, now: () => number): Aside => {
   let busy: string | undefined
 
   const run = async (stream: ServerHttp2Stream, task: string): Promise<void> => {
@@ -26,7 +44,8 @@ export const serveAdmin = (store: Store, now: () => number): Aside => {
     const progress = (done: number, total: number): void => say({ done, total })
     stream.respond({ ':status': 200, 'content-type': 'application/x-ndjson' })
     try {
-      say({ report: task === 'scavenge' ? await scavenge(store, now(), progress) : await verifyStore(store, progress) })
+      if (task === 'status') say({ report: statusOf(store, check) })
+      else say({ report: task === 'scavenge' ? await scavenge(store, now(), progress) : await verifyStore(store, progress) })
     } catch (error) {
       say({ error: (error as Error).message })
     }
@@ -35,10 +54,15 @@ export const serveAdmin = (store: Store, now: () => number): Aside => {
 
   const send = (stream: ServerHttp2Stream): Promise<void> =>
     new Promise((resolve) => {
-      stream.respond({ ':status': 200, 'content-type': 'application/octet-stream' })
+      let failure: string | undefined
+      stream.on('wantTrailers', () => stream.sendTrailers(failure === undefined ? {} : { [failed]: encodeURIComponent(failure) }))
+      stream.respond({ ':status': 200, 'content-type': 'application/octet-stream' }, { waitForTrailers: true })
       const source = Readable.from(backupOf(store), { objectMode: false })
-      // A backup that breaks off has no end, and who reads it sees that.
-      source.on('error', () => stream.destroy())
+      // A backup that breaks off has no end, and who reads it sees that; the trailer says why.
+      source.on('error', (error) => {
+        failure = error.message
+        stream.end()
+      })
       stream.on('close', () => {
         source.destroy()
         resolve()
@@ -50,11 +74,16 @@ export const serveAdmin = (store: Store, now: () => number): Aside => {
     const path = headers[':path'] ?? ''
     if (!path.startsWith(prefix)) return false
     const task = path.slice(prefix.length)
-    const known = ['scavenge', 'verify', 'backup'].includes(task) && headers[':method'] === 'POST'
-    const status = !isLocal(stream.session?.socket.remoteAddress) ? 403 : !known ? 404 : busy ? 409 : 0
+    const known = ['scavenge', 'verify', 'backup', 'status'].includes(task) && headers[':method'] === 'POST'
+    const waits = busy !== undefined && task !== 'status'
+    const status = !isLocal(stream.session?.socket.remoteAddress) ? 403 : !known ? 404 : waits ? 409 : 0
     if (status > 0) {
       stream.respond({ ':status': status }, { endStream: status !== 409 })
       if (status === 409) stream.end(`the node is at a ${busy} already`)
+      return true
+    }
+    if (task === 'status') {
+      void run(stream, task)
       return true
     }
     busy = task
@@ -89,13 +118,18 @@ async function* ask({ host, port }: Address, task: string): AsyncIterable<Buffer
       request.on('close', () => gone())
     })
     if (status !== 200) throw new AdminFailed(status === 409 ? 'the node is at another such task' : `the node answered ${status}`)
+    let failure: string | undefined
+    request.on('trailers', (trailers) => {
+      if (trailers[failed] !== undefined) failure = decodeURIComponent(`${trailers[failed]}`)
+    })
     for await (const chunk of request) yield chunk as Buffer
+    if (failure !== undefined) throw new AdminFailed(failure)
   } finally {
     session.destroy()
   }
 }
 
-/** Has a running node scavenge or verify itself. Throws `AdminFailed`. */
+/** Has a running node scavenge or verify itself, or say how it stands. Throws `AdminFailed`. */
 export const askNode = async <T extends Task>(
   node: Address,
   task: T,

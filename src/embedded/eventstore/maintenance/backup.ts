@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { diskFiles } from '../storage/files.js'
 import { Damaged, UnknownVersion } from '../storage/log/errors.js'
-import { isSegmentName } from '../storage/log/segment.js'
-import { openMark } from '../storage/log/synced-end.js'
+import { checkedChunks } from '../storage/log/scan.js'
+import { isSegmentName, readStart } from '../storage/log/segment.js'
+import { openSyncedEnd } from '../storage/log/synced-end.js'
 import type { Store } from '../storage/store.js'
 
 /**
@@ -19,7 +20,7 @@ const entrySize = 32
 const endSize = 16
 const chunkBytes = 1024 * 1024
 
-/** A backup of a store as it is now, while it goes on. */
+/** A backup of a store as it is now, while it goes on. Throws `Damaged` where the store is: no backup is made of that. */
 export async function* backupOf(store: Store): AsyncIterable<Buffer> {
   const segments = store.log.segments().map((segment) => ({ segment, bytes: segment.bytes }))
   const end = store.log.end()
@@ -35,11 +36,8 @@ export async function* backupOf(store: Store): AsyncIterable<Buffer> {
     for (const { segment, bytes } of segments) {
       const size = segment.start + bytes
       yield counted(entryOf(basename(segment.path), size))
-      for (let at = 0; at < size; at += chunkBytes) {
-        const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, size - at))
-        await segment.file.read(chunk, at)
-        yield counted(chunk)
-      }
+      yield counted(await readStart(segment))
+      for await (const chunk of checkedChunks(store.log, segment, bytes)) yield counted(chunk)
     }
     const last = Buffer.alloc(endSize)
     last.writeDoubleLE(end, 0)
@@ -105,8 +103,8 @@ export const restore = async (path: string, folder: string): Promise<void> => {
   await mkdir(unfinished, { recursive: true, mode: 0o700 })
   try {
     const end = await readBackup(path, (name) => open(join(unfinished, name), 'wx', 0o600))
-    const mark = await openMark(diskFiles, unfinished, end)
-    await mark.close(undefined)
+    const syncedEnd = await openSyncedEnd(diskFiles, unfinished, end)
+    await syncedEnd.close(undefined)
     await diskFiles.syncFolder(unfinished)
     await rm(folder, { recursive: true, force: true })
     await rename(unfinished, folder)

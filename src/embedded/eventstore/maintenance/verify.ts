@@ -3,11 +3,12 @@ import { openEvent, streamOf, tombstoneRevision } from '../storage/event.js'
 import { diskFiles, type Files } from '../storage/files.js'
 import type { Catalog } from '../storage/index/stream-index.js'
 import { Damaged } from '../storage/log/errors.js'
+import { endUnknown } from '../storage/log/log.js'
 import { decodeHead } from '../storage/log/record.js'
 import { endOfGroups } from '../storage/log/recover.js'
 import { eachRecord } from '../storage/log/scan.js'
 import { isSegmentName, openSegment, type Segment } from '../storage/log/segment.js'
-import { readMark } from '../storage/log/synced-end.js'
+import { isSyncedEndName, readSyncedEnd } from '../storage/log/synced-end.js'
 import type { Store } from '../storage/store.js'
 import type { Progress } from './scavenge.js'
 
@@ -46,11 +47,22 @@ export const verifyStore = async (store: Store, onProgress?: Progress): Promise<
   return reportOf(found)
 }
 
+export type VerifyOptions = {
+  readonly onProgress?: Progress
+  /** Whether a store that doesn't say where its log must end is no problem. */
+  readonly endMayBeUnknown?: boolean
+  readonly files?: Files
+}
+
 /** The same of a store that is not open, changing nothing. Throws `UnknownVersion`. */
-export const verifyFolder = async (folder: string, onProgress?: Progress, files: Files = diskFiles): Promise<VerifyReport> => {
+export const verifyFolder = async (
+  folder: string,
+  { onProgress, endMayBeUnknown = false, files = diskFiles }: VerifyOptions = {},
+): Promise<VerifyReport> => {
   const found = findings()
-  const mark = await readMark(files, folder)
-  const names = (await files.list(folder)).filter(isSegmentName).sort()
+  const noted = await readSyncedEnd(files, folder)
+  const there = await files.list(folder)
+  const names = there.filter(isSegmentName).sort()
   if (names.length === 0) found.problems.push(`${folder} holds no log`)
   let end = 0
   for (const [index, name] of names.entries()) {
@@ -60,7 +72,7 @@ export const verifyFolder = async (folder: string, onProgress?: Progress, files:
       if (segment.base !== end)
         found.problems.push(`${segment.path} begins at position ${segment.base}, the one before ends at ${end}`)
       const last = index === names.length - 1
-      const whole = last && !segment.runs ? await note(found, () => endOfGroups(segment, mark?.synced ?? 0)) : undefined
+      const whole = last && !segment.runs ? await note(found, () => endOfGroups(segment, noted?.synced ?? 0)) : undefined
       if (whole !== undefined) {
         found.tornBytes = segment.bytes - whole
         segment.bytes = whole
@@ -68,13 +80,14 @@ export const verifyFolder = async (folder: string, onProgress?: Progress, files:
       }
       await verifySegment(found, reading, segment)
       end = segment.end
-      if (last && segment.runs && !(mark?.closed && mark.synced === end))
+      if (last && segment.runs && !endMayBeUnknown && !(noted?.closed && noted.synced === end))
         found.problems.push(`${segment.path} is the last one, and what follows it is missing`)
       onProgress?.(index + 1, names.length)
     } finally {
       await segment.file.close()
     }
   }
+  if (end > 0 && !endMayBeUnknown && !there.some(isSyncedEndName)) found.problems.push(endUnknown(folder).message)
   return reportOf(found)
 }
 

@@ -29,6 +29,10 @@ export type File = {
   readonly close: () => Promise<void>
 }
 
+/** Whether a write failed for want of space, on the disk or in a quota: what was there before is as it was. */
+export const isDiskFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '')
+
 const flags = { read: 'r', write: 'r+', create: constants.O_CREAT | constants.O_TRUNC | constants.O_RDWR } as const
 const call = {
   open: promisify(open),

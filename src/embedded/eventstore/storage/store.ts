@@ -39,6 +39,8 @@ export type Store = {
   readonly catalog: Catalog
   readonly log: Log
   readonly watchers: Watchers
+  /** Whether the start has read all of the log, and so checked it; after a stop in order it reads none of it. */
+  readonly wasRead: boolean
   /** Begins a new segment, between two groups. */
   readonly roll: () => Promise<void>
   /** Rejects when the disk failed: nothing more can be written. */
@@ -70,7 +72,7 @@ export const openStore = async (options: StoreOptions): Promise<Store> => {
     const catalog = await openCatalog(indexFolder, !whole)
     try {
       if (!whole) await rebuildCatalog(log, catalog, onProgress)
-      const store = await storeOf(log, catalog, now)
+      const store = await storeOf(log, catalog, now, !whole)
       if (log.end() === 0) await begin(store)
       return store
     } catch (error) {
@@ -108,7 +110,7 @@ const lastCreated = async (log: Log): Promise<number> => {
   return 0
 }
 
-const storeOf = async (log: Log, catalog: Catalog, now: () => number): Promise<Store> => {
+const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: boolean): Promise<Store> => {
   const knownBounds = new Map<string, Bounds>()
   const watchers = createWatchers()
   let created = await lastCreated(log)
@@ -194,6 +196,7 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number): Promise<S
     catalog,
     log,
     watchers,
+    wasRead,
     roll: () => writer.pause(log.roll),
     failed: writer.failed,
     abandon: () => {

@@ -15,7 +15,14 @@ import {
   replaceSegment,
   type Segment,
 } from './segment.js'
-import { type Mark, markName, openMark, readMark } from './synced-end.js'
+import {
+  isSyncedEndName,
+  openSyncedEnd,
+  readSyncedEnd,
+  type SyncedEnd,
+  type SyncedEndFiles,
+  syncedEndName,
+} from './synced-end.js'
 import { createTail } from './tail.js'
 
 export type Log = {
@@ -42,14 +49,14 @@ export type Log = {
   readonly replace: (segment: Segment, kept: Kept) => Promise<void>
   /** Keeps a segment's file open while `use` runs, even if it is replaced meanwhile. */
   readonly reading: <T>(segment: Segment, use: () => Promise<T>) => Promise<T>
-  /** Without a mark: as if it had not been closed. */
-  readonly close: (mark?: Omit<Mark, 'synced' | 'closed'>) => Promise<void>
+  /** `index`: its size and checksum, as it was closed. Without it: as if the log had not been closed. */
+  readonly close: (index?: Pick<SyncedEnd, 'indexSize' | 'indexSum'>) => Promise<void>
 }
 
 export type OpenedLog = {
   readonly log: Log
-  /** The mark of a store that was closed in order. */
-  readonly closed: Mark | undefined
+  /** What was noted of a store that was closed in order. */
+  readonly closed: SyncedEnd | undefined
   /** Bytes of a torn group that were cut off. */
   readonly cut: number
 }
@@ -59,7 +66,7 @@ const chunkBytes = 256 * 1024
 const closeBehind = 64 * 1024
 
 /** Whether these are the names of a store's files. */
-export const isStore = (names: readonly string[]): boolean => names.some((name) => isSegmentName(name) || name === markName)
+export const isStore = (names: readonly string[]): boolean => names.some((name) => isSegmentName(name) || isSyncedEndName(name))
 
 /** What may be where a store begins: what a first start left that did not get far, and what systems put into every folder. */
 const mayBeThere = (name: string): boolean => isUnfinished(name) || name.startsWith('.') || ['lock', 'lost+found'].includes(name)
@@ -67,22 +74,23 @@ const mayBeThere = (name: string): boolean => isUnfinished(name) || name.startsW
 /** Opens the log in a folder, or begins one. Throws `Damaged`, `UnknownVersion` and `NoStore`, having changed nothing. */
 export const openLog = async (files: Files, folder: string, { segmentBytes = 64 * 1024 * 1024 } = {}): Promise<OpenedLog> => {
   await files.makeFolder(folder)
-  const mark = await readMark(files, folder)
+  const noted = await readSyncedEnd(files, folder)
   const names = await files.list(folder)
   const foreign = isStore(names) ? undefined : names.find((name) => !mayBeThere(name))
   if (foreign !== undefined)
     throw new NoStore(`${folder} holds no event store, but other things (${foreign}): name a folder of its own`)
   const segments = await openSegments(files, folder, names.filter(isSegmentName).sort())
   try {
-    if (segments.length === 0 && mark && mark.synced > 0)
-      throw new Damaged(join(folder, markName), 0, 'the log it belongs to is missing')
-    const cut = await recover(segments, mark)
+    if (segments.length === 0 && noted && noted.synced > 0)
+      throw new Damaged(join(folder, syncedEndName), 0, 'the log it belongs to is missing')
+    if ((segments.at(-1)?.end ?? 0) > 0 && !names.some(isSyncedEndName)) throw endUnknown(folder)
+    const cut = await recover(segments, noted)
     for (const name of names.filter(isUnfinished)) await files.remove(join(folder, name))
     if (segments.length === 0) segments.push(await createSegment(files, folder, 0))
-    const markFile = await openMark(files, folder, segments.at(-1)!.end)
+    const syncedEnd = await openSyncedEnd(files, folder, segments.at(-1)!.end)
     return {
-      log: logOf(files, folder, segments, markFile, segmentBytes),
-      closed: mark?.closed && cut === 0 ? mark : undefined,
+      log: logOf(files, folder, segments, syncedEnd, segmentBytes),
+      closed: noted?.closed && cut === 0 ? noted : undefined,
       cut,
     }
   } catch (error) {
@@ -90,6 +98,15 @@ export const openLog = async (files: Files, folder: string, { segmentBytes = 64 
     throw error
   }
 }
+
+/** They are there before the first event is, and no crash removes them: without them nobody can say whether the log's end is all there. */
+export const endUnknown = (folder: string): Damaged =>
+  new Damaged(
+    join(folder, syncedEndName),
+    0,
+    'it and its copy are gone, and they alone know where the log must end: restore a backup, or take the log as it ends now ' +
+      'with "tillroll eventstore accept-end"',
+  )
 
 const openSegments = async (files: Files, folder: string, names: readonly string[]): Promise<Segment[]> => {
   const segments: Segment[] = []
@@ -116,9 +133,9 @@ const openSegments = async (files: Files, folder: string, names: readonly string
   }
 }
 
-const recover = async (segments: readonly Segment[], mark: Mark | undefined): Promise<number> => {
+const recover = async (segments: readonly Segment[], noted: SyncedEnd | undefined): Promise<number> => {
   const last = segments.at(-1)
-  if (!last || (mark?.closed && mark.synced === last.end)) return 0
+  if (!last || (noted?.closed && noted.synced === last.end)) return 0
   if (last.runs) {
     // It was replaced when another was written to already.
     throw new Damaged(
@@ -127,7 +144,7 @@ const recover = async (segments: readonly Segment[], mark: Mark | undefined): Pr
       `the log ends here, at position ${last.end}, and what follows is missing`,
     )
   }
-  const whole = await endOfGroups(last, mark?.synced ?? 0)
+  const whole = await endOfGroups(last, noted?.synced ?? 0)
   const cut = last.bytes - whole
   if (cut > 0) {
     await last.file.truncate(last.start + whole)
@@ -138,13 +155,7 @@ const recover = async (segments: readonly Segment[], mark: Mark | undefined): Pr
   return cut
 }
 
-const logOf = (
-  files: Files,
-  folder: string,
-  segments: Segment[],
-  mark: Awaited<ReturnType<typeof openMark>>,
-  segmentBytes: number,
-): Log => {
+const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: SyncedEndFiles, segmentBytes: number): Log => {
   const tail = createTail()
   const active = (): Segment => segments.at(-1)!
   const end = (): number => active().end
@@ -182,7 +193,7 @@ const logOf = (
     tail.add(segment.end, group)
     segment.bytes += group.length
     segment.end += group.length
-    mark.note(segment.end)
+    syncedEnd.note(segment.end)
   }
 
   const forward: Log['forward'] = async (position, bytes = chunkBytes) => {
@@ -283,7 +294,7 @@ const logOf = (
       if (segment.readers === 0) await segment.file.close()
     },
     close: async (index) => {
-      await mark.close(index && { ...index, synced: end(), closed: true })
+      await syncedEnd.close(index && { ...index, synced: end(), closed: true })
       for (const segment of segments) await segment.file.close()
     },
   }

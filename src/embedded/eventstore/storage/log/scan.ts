@@ -21,9 +21,8 @@ const names: Readonly<Record<number, ScannedRecord['kind']>> = {
 
 type Reading = { readonly reading: <T>(segment: Segment, use: () => Promise<T>) => Promise<T> }
 
-/** All the records of a segment as it is now, each checked. Throws `Damaged`. */
-export async function* eachRecord(log: Reading, segment: Segment): AsyncIterable<ScannedRecord> {
-  const limit = segment.bytes
+/** All the records of a segment as it is now, or up to `limit` bytes of them, each checked. Throws `Damaged`. */
+export async function* eachRecord(log: Reading, segment: Segment, limit = segment.bytes): AsyncIterable<ScannedRecord> {
   let offset = 0
   let wanted = chunkBytes
   while (offset < limit) {
@@ -50,4 +49,16 @@ export async function* eachRecord(log: Reading, segment: Segment): AsyncIterable
     wanted = at === 0 ? Math.max(chunkBytes, recordSize(bytes, 0)) : chunkBytes
     offset += at
   }
+}
+
+/** The bytes of a segment's records in their order, each record checked before it is passed on. Throws `Damaged`. */
+export async function* checkedChunks(log: Reading, segment: Segment, limit = segment.bytes): AsyncIterable<Buffer> {
+  let chunk: Buffer | undefined
+  let end = 0
+  for await (const { bytes, at, size } of eachRecord(log, segment, limit)) {
+    if (chunk && chunk !== bytes) yield chunk.subarray(0, end)
+    chunk = bytes
+    end = at + size
+  }
+  if (chunk) yield chunk.subarray(0, end)
 }

@@ -101,6 +101,17 @@ export const openSegment = async (files: Files, path: string, mode: 'read' | 'wr
   }
 }
 
+/** The bytes before a segment's records, read anew and checked. Throws `Damaged`. */
+export const readStart = async ({ file, path, start, base, runs }: Segment): Promise<Buffer> => {
+  const bytes = Buffer.alloc(start)
+  if ((await file.read(bytes, 0)) < start) throw new Damaged(path, 0, 'the file ends before its records begin')
+  const header = decodeHeader(bytes.subarray(0, headerSize), path)
+  if (header.base !== base || header.runs !== (runs?.positions.length ?? 0))
+    throw new Damaged(path, 0, 'its header is not the one it was opened with')
+  if (runs) await readRuns(file, path, header.runs)
+  return bytes
+}
+
 const readRuns = async (file: File, path: string, count: number): Promise<Runs> => {
   const table = Buffer.alloc(count * 16 + 4)
   if ((await file.read(table, headerSize)) < table.length) throw new Damaged(path, headerSize, 'the file ends inside its table')

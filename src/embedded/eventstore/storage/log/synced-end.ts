@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { File, Files } from '../files.js'
+import { type File, type Files, isDiskFull } from '../files.js'
 import { UnknownVersion } from './errors.js'
 
 /**
  * How far the log was synced when somebody was last told so. It is written after each sync and synced itself only when the store is
- * opened and closed: after a power cut it may be old, never too new. So a log that ends before it has lost something.
+ * opened and closed: after a power cut it may be old, never too new. So a log that ends before it has lost something. It is kept
+ * twice, so that what was cut off is noticed although one of the two went with it.
  */
-export type Mark = {
+export type SyncedEnd = {
   readonly synced: number
   /** Set when the store was closed in order: then the index on disk is the one whose size and checksum are given. */
   readonly closed: boolean
@@ -15,26 +16,30 @@ export type Mark = {
   readonly indexSum: number
 }
 
-export const markName = 'mark'
+const fileNames = ['mark', 'mark-copy'] as const
+export const isSyncedEndName = (name: string): boolean => (fileNames as readonly string[]).includes(name)
+/** The first of the two, for messages. */
+export const syncedEndName = fileNames[0]
+
 const size = 48
 const magic = 'trollmrk'
 const version = 1
 /** Milliseconds. */
 const noteAfter = 5
 
-const encode = (mark: Mark): Buffer => {
+const encode = (end: SyncedEnd): Buffer => {
   const bytes = Buffer.alloc(size)
   bytes.write(magic, 0, 'latin1')
   bytes.writeUInt32LE(version, 8)
-  bytes.writeUInt32LE(mark.closed ? 1 : 0, 12)
-  bytes.writeDoubleLE(mark.synced, 16)
-  bytes.writeDoubleLE(mark.indexSize, 24)
-  bytes.writeUInt32LE(mark.indexSum, 32)
+  bytes.writeUInt32LE(end.closed ? 1 : 0, 12)
+  bytes.writeDoubleLE(end.synced, 16)
+  bytes.writeDoubleLE(end.indexSize, 24)
+  bytes.writeUInt32LE(end.indexSum, 32)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, 44)), 44)
   return bytes
 }
 
-const decode = (bytes: Buffer, path: string): Mark | undefined => {
+const decode = (bytes: Buffer, path: string): SyncedEnd | undefined => {
   const whole = bytes.length === size && crc32(bytes.subarray(0, 44)) === bytes.readUInt32LE(44)
   if (!whole || bytes.toString('latin1', 0, 8) !== magic) return undefined
   if (bytes.readUInt32LE(8) !== version)
@@ -47,10 +52,7 @@ const decode = (bytes: Buffer, path: string): Mark | undefined => {
   }
 }
 
-/** The mark, or `undefined` where there is none or a torn one. Throws `UnknownVersion`. */
-export const readMark = async (files: Files, folder: string): Promise<Mark | undefined> => {
-  if (!(await files.list(folder)).includes(markName)) return undefined
-  const path = join(folder, markName)
+const readOne = async (files: Files, path: string): Promise<SyncedEnd | undefined> => {
   const file = await files.open(path, 'read')
   try {
     const bytes = Buffer.alloc(size)
@@ -60,29 +62,52 @@ export const readMark = async (files: Files, folder: string): Promise<Mark | und
   }
 }
 
-export type MarkFile = {
+/**
+ * What the two files say together: the farther end, and closed in order only where neither says otherwise. `undefined` where there
+ * is none that can be read (a power cut may tear both, and never removes them). Throws `UnknownVersion`.
+ */
+export const readSyncedEnd = async (files: Files, folder: string): Promise<SyncedEnd | undefined> => {
+  const there = await files.list(folder)
+  const found: SyncedEnd[] = []
+  for (const name of fileNames) {
+    const one = there.includes(name) ? await readOne(files, join(folder, name)) : undefined
+    if (one) found.push(one)
+  }
+  const [first] = found
+  if (!first) return undefined
+  const agreed = found.every(({ closed, synced }) => closed && synced === first.synced)
+  return { ...first, synced: Math.max(...found.map(({ synced }) => synced)), closed: agreed }
+}
+
+export type SyncedEndFiles = {
   /** Without a sync, soon, and not waited for. Throws what went wrong with an earlier one. */
   readonly note: (synced: number) => void
-  readonly close: (mark: Mark | undefined) => Promise<void>
+  readonly close: (end: SyncedEnd | undefined) => Promise<void>
 }
 
 /** Writes durably that the store is open, before anything else may change. */
-export const openMark = async (files: Files, folder: string, synced: number): Promise<MarkFile> => {
-  const known = (await files.list(folder)).includes(markName)
-  const file: File = await files.open(join(folder, markName), known ? 'write' : 'create')
+export const openSyncedEnd = async (files: Files, folder: string, synced: number): Promise<SyncedEndFiles> => {
+  const there = await files.list(folder)
   const open = (position: number): Buffer => encode({ synced: position, closed: false, indexSize: 0, indexSum: 0 })
-  await file.write(open(synced), 0)
-  await file.truncate(size)
-  await file.sync()
-  if (!known) await files.syncFolder(folder)
+  const targets: File[] = []
+  for (const name of fileNames) {
+    const file = await files.open(join(folder, name), there.includes(name) ? 'write' : 'create')
+    await file.write(open(synced), 0)
+    await file.truncate(size)
+    await file.sync()
+    targets.push(file)
+  }
+  if (fileNames.some((name) => !there.includes(name))) await files.syncFolder(folder)
+  const writeBoth = (bytes: Buffer): Promise<unknown> => Promise.all(targets.map((file) => file.write(bytes, 0)))
   let latest = synced
   let timer: NodeJS.Timeout | undefined
-  let writing: Promise<void> = Promise.resolve()
+  let writing: Promise<unknown> = Promise.resolve()
   let failure: unknown
   const write = (): void => {
     timer = undefined
-    writing = file.write(open(latest), 0).catch((error: unknown) => {
-      failure = error
+    writing = writeBoth(open(latest)).catch((error: unknown) => {
+      // An older end is still a true one, and the next note comes with the next group.
+      if (!isDiskFull(error)) failure = error
     })
   }
   return {
@@ -91,14 +116,14 @@ export const openMark = async (files: Files, folder: string, synced: number): Pr
       latest = position
       timer ??= setTimeout(write, noteAfter)
     },
-    close: async (mark) => {
+    close: async (end) => {
       clearTimeout(timer)
       await writing
-      if (mark) {
-        await file.write(encode(mark), 0)
-        await file.sync()
+      if (end) {
+        await writeBoth(encode(end))
+        for (const file of targets) await file.sync()
       }
-      await file.close()
+      for (const file of targets) await file.close()
     },
   }
 }
