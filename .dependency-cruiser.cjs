@@ -31,7 +31,7 @@ module.exports = {
       name: 'known-folder',
       comment: 'A new folder of src/ needs its row in the layer table',
       severity: 'error',
-      from: { path: `^src/(?!(${Object.keys(layers).join('|')}|cli)/|(main|connect)\\.ts$)` },
+      from: { path: `^src/(?!(${Object.keys(layers).join('|')}|cli|workers)/|(main|connect)\\.ts$)` },
       to: {},
     },
     {

@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey } from 'node:crypto'
+import type { RequestListener } from 'node:http'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
@@ -10,12 +11,14 @@ import type { Connections } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
 import { createAsOf } from './history/as-of.js'
 import { orderHistory } from './history/order.js'
+import type { Limiter } from './http/pipeline/rate-limits.js'
+import type { OwnWrites } from './http/pipeline/read-your-writes.js'
 import { createHttp } from './http/server.js'
 import type { Config } from './platform/config.js'
 import { keepLease } from './platform/lease.js'
-import { listen } from './platform/listen.js'
+import { type Accepting, type Listening, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
-import { type Role, servesHttp } from './platform/process-role.js'
+import { bridges, projects, type Role, servesHttp } from './platform/process-role.js'
 import { createOrderRecovery } from './processes/order.js'
 import { projections } from './projections/all.js'
 import { assertStandsIn, readCheckpoint } from './projections/engine/checkpoint.js'
@@ -35,6 +38,10 @@ export type App = {
   readonly connections: Connections
   readonly commands: Commands
   readonly queries: Queries
+  /** The metrics of this process. */
+  readonly registry: Registry
+  /** How the topics are that are written here; `undefined` where none is. */
+  readonly bridges: () => readonly object[] | undefined
   /** Resolves when a part gives up for good, with the reason: the process can't go on. */
   readonly failed: Promise<unknown>
   /** Answers the requests that are under way, then stops everything that was started, in order. */
@@ -50,6 +57,7 @@ type Running = Connections & {
   readonly queries: Queries
   readonly commands: Commands
   readonly registry: Registry
+  readonly workers: AmongWorkers
   readonly projectionHealth: () => Promise<ProjectionHealth>
   /** In the roles that write the topic. */
   readonly bridge: BridgeService | undefined
@@ -57,18 +65,35 @@ type Running = Connections & {
   readonly fail: (error: unknown) => void
 }
 
+/** What a process that serves HTTP beside others of the same shop has from them. */
+export type AmongWorkers = {
+  /** Serves HTTP, on connections that are handed over. */
+  readonly listen?: (handler: RequestListener) => Accepting
+  /** Where users' reads may reach another process than their writes. */
+  readonly ownWrites?: OwnWrites
+  /** Counts for all of them. */
+  readonly limiter?: Limiter
+  /** The metrics of all of them, as text. */
+  readonly metrics?: () => Promise<string>
+  /** How the topics are that another of them writes. */
+  readonly bridges?: () => Promise<readonly object[] | undefined>
+}
+
 export type StartOptions = {
   /** Closed when the app stops, and where it can't start. */
   readonly connections: Connections
   readonly role: Role
   readonly log: Log
+  readonly workers?: AmongWorkers
+  /** Other processes serve the role's HTTP. */
+  readonly httpElsewhere?: boolean
   /** Forgets the read models first: they are built anew from the event store that there is. */
   readonly startOver?: boolean
 }
 
 /** The whole shop, or a role of it. Throws what prevents the start, with everything stopped that was started. */
 export const startApp = async (config: Config, options: StartOptions): Promise<App> => {
-  const { connections, role, log, startOver: anew = false } = options
+  const { connections, role, log, workers = {}, httpElsewhere = false, startOver: anew = false } = options
   const closers: (() => Promise<void>)[] = [connections.close]
   const stop = once(() => closeAll(closers, log))
   try {
@@ -78,9 +103,10 @@ export const startApp = async (config: Config, options: StartOptions): Promise<A
     const { promise: failed, resolve: fail } = withResolvers<unknown>()
     const running = {
       ...connections,
-      ...shared(config, role, connections, log, closers),
+      ...shared(config, options, closers),
       config,
       log,
+      workers,
       signal: ending.signal,
       fail,
     }
@@ -90,8 +116,9 @@ export const startApp = async (config: Config, options: StartOptions): Promise<A
       ending.abort()
       await Promise.all(background)
     })
-    const address = servesHttp(role) ? await serveHttp(running, closers) : undefined
-    return { address, config, connections, commands: running.commands, queries: running.queries, failed, stop }
+    const address = servesHttp(role) && !httpElsewhere ? await serveHttp(running, closers) : undefined
+    const { commands, queries, registry } = running
+    return { address, config, connections, commands, queries, registry, bridges: () => bridgesOf(running), failed, stop }
   } catch (error) {
     await stop()
     throw error
@@ -113,7 +140,7 @@ const assertSameStore = async ({ database, store, storeId }: Connections): Promi
   if (checkpoint) await assertStandsIn(store, storeId, checkpoint)
 }
 
-const shared = (config: Config, role: Role, connections: Connections, log: Log, closers: (() => Promise<void>)[]) => {
+const shared = (config: Config, { role, connections, log, workers = {} }: StartOptions, closers: (() => Promise<void>)[]) => {
   const { store, database, secrets } = connections
   const feed = createFeed({ store, log })
   closers.push(feed.close)
@@ -123,8 +150,8 @@ const shared = (config: Config, role: Role, connections: Connections, log: Log, 
   closers.push(async () => close())
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  registerStatusMetrics(registry, { client: database.pool, store, projections })
-  const bridge = role === 'all' || role === 'bridge' ? bridgeOf(config, connections, feed, log, closers) : undefined
+  if (!workers.metrics) registerStatusMetrics(registry, { client: database.pool, store, projections })
+  const bridge = bridges(role) ? bridgeOf(config, connections, feed, log, closers) : undefined
   if (bridge) bridgeMetrics(registry, bridge)
   const commands = createCommands(store, { ...config, ...secrets })
   return { feed, freshness, queries: createQueries(database), commands, registry, projectionHealth, bridge }
@@ -143,7 +170,7 @@ const bridgeOf = (
 }
 
 const backgroundOf = (role: Role): ((running: Running) => Promise<void>)[] => [
-  ...(role === 'all' || role === 'projections' ? [project, recover] : []),
+  ...(projects(role) ? [project, recover] : []),
   async ({ bridge, signal }) => bridge?.run(signal),
 ]
 
@@ -182,8 +209,8 @@ const recover = async ({ config, database, log, queries, commands, signal }: Run
   })
 }
 
-const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Promise<string> => {
-  const { config, log, store, database, secrets, feed, queries, fail } = running
+const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Promise<string | undefined> => {
+  const { config, store, database, secrets, feed, queries, workers, registry, fail } = running
   const sessions = await createSessions({ load: queries.sessions, feed, onFailure: fail })
   closers.push(sessions.close)
   const topic = topicOf(database, config)
@@ -199,16 +226,19 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
     history: { orderHistory: orderHistory(store), asOf: createAsOf(store) },
     topic,
     health: () => health(running),
+    metrics: workers.metrics ?? (() => registry.metrics()),
+    ...(workers.ownWrites && { ownWrites: workers.ownWrites }),
+    ...(workers.limiter && { limiter: workers.limiter }),
     ending: streams.signal,
   })
   await readModelsThere(running)
-  const { address, drain } = await listen(http.callback(), config.host, config.port)
+  const listening: Accepting | Listening = await (workers.listen ?? listen)(http.callback(), config.host, config.port)
+  const { drain } = listening
   closers.push(() => {
     streams.abort()
     return drain(config.commandDeadline)
   })
-  log.info({ part: 'HTTP', address }, `HTTP is up at ${address}`)
-  return address
+  return 'address' in listening ? listening.address : undefined
 }
 
 /** Long enough for the tables of a new shop; where a large history must be folded first, the answer until then is 503. */
@@ -221,17 +251,21 @@ const readModelsThere = async ({ projectionHealth }: Running): Promise<void> => 
 }
 
 /** A bridge that has stopped is shown, but the shop can serve without it. */
-const health = async ({ feed, projectionHealth, bridge }: Running) => {
+const health = async (running: Running) => {
+  const { feed, projectionHealth, workers } = running
   const projections = await projectionHealth().catch(() => undefined)
   const eventstore = feed.healthy(5_000)
-  const bridges = bridge?.status().map(({ position, head, ...status }) => ({
+  const bridges = workers.bridges ? await workers.bridges() : bridgesOf(running)
+  const parts = { eventstore, postgres: projections !== undefined, projections, bridges }
+  return { ready: eventstore && projections?.ready === true, parts }
+}
+
+const bridgesOf = ({ bridge }: Running): readonly object[] | undefined =>
+  bridge?.status().map(({ position, head, ...status }) => ({
     ...status,
     position: position?.commit.toString(),
     head: head?.commit.toString(),
   }))
-  const parts = { eventstore, postgres: projections !== undefined, projections, bridges }
-  return { ready: eventstore && projections?.ready === true, parts }
-}
 
 /** All of them, whatever becomes of one. Throws the first error in the end. */
 const closeAll = async (closers: readonly (() => Promise<void>)[], log: Log): Promise<void> => {

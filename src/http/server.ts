@@ -21,8 +21,8 @@ export const createHttp = (deps: HttpDeps): Koa => {
   const http: Http = {
     ...deps,
     tokens: createTokens(deps.secrets.jwt, deps.config.tokenTtl),
-    limits: createLimits(deps.config),
-    ownWrites: createOwnWrites(),
+    limits: createLimits(deps.config, deps.limiter),
+    ownWrites: deps.ownWrites ?? createOwnWrites(),
   }
   deps.sessions.tell(deps.commands.keys.saw)
   const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]

@@ -11,6 +11,8 @@ const duration = (standard: number) => z.coerce.number().int().min(1).max(86_400
 const count = (standard: number, max = 1_000_000_000) => z.coerce.number().int().min(0).max(max).default(standard)
 
 const environment = z.object({
+  /** Processes that serve HTTP; 0: the one process does it itself. Left out: by the number of cores. */
+  HTTP_WORKERS: z.coerce.number().int().min(0).max(128).optional(),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   HOST: z.string().default('127.0.0.1'),
   TILLROLL_DATA: z.string().default('./data'),
@@ -47,6 +49,7 @@ const environment = z.object({
 
 const settings = (env: z.infer<typeof environment>) => ({
   port: env.PORT,
+  httpWorkers: env.HTTP_WORKERS,
   host: env.HOST,
   data: resolve(env.TILLROLL_DATA),
   eventstoreUrl: env.EVENTSTORE_URL,

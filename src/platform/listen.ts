@@ -1,6 +1,7 @@
-import { createServer, type RequestListener, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The port can't be listened on; the message says why and what to do. */
 export class PortUnusable extends Error {
@@ -14,8 +15,39 @@ export type Listening = {
   readonly drain: (patience: number) => Promise<void>
 }
 
+/** Serves HTTP on connections that somebody else has accepted. */
+export type Accepting = Pick<Listening, 'drain'> & { readonly accept: (socket: Socket) => void }
+
 /** Serves HTTP. Throws `PortUnusable`. */
 export const listen = async (handler: RequestListener, host: string, port: number): Promise<Listening> => {
+  const { server, drain } = createHttpServer(handler)
+  return { address: await listenOn(server, host, port), drain }
+}
+
+export const acceptHttp = (handler: RequestListener): Accepting => {
+  const { server, drain } = createHttpServer(handler)
+  // Its time limits are watched from here on.
+  server.emit('listening')
+  return {
+    accept: (socket) => {
+      server.emit('connection', socket)
+      socket.resume()
+    },
+    drain,
+  }
+}
+
+/** Throws `PortUnusable`. Answers `http://host:port`. */
+export const listenOn = async (server: NetServer, host: string, port: number): Promise<string> => {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(error, host, port)))
+    server.listen(port, host, resolve)
+  })
+  return urlOf(server.address() as AddressInfo)
+}
+
+const createHttpServer = (handler: RequestListener): { readonly server: Server } & Pick<Listening, 'drain'> => {
+  const sockets = new Set<Socket>()
   let draining = false
   const server = createServer({ requireHostHeader: false }, (request, response) => {
     if (request.headers.host === undefined && request.httpVersion === '1.1')
@@ -26,19 +58,18 @@ export const listen = async (handler: RequestListener, host: string, port: numbe
   })
   server.on('clientError', answerUnreadable)
   server.on('checkExpectation', (_, response: ServerResponse) => refuseNow(response, 417, 'Expect can only be 100-continue'))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(unusable(error, host, port)))
-    server.listen(port, host, resolve)
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
   const drain = async (patience: number) => {
     draining = true
-    const idle = setInterval(() => server.closeIdleConnections(), 50)
+    server.close()
     const cut = setTimeout(() => server.closeAllConnections(), patience)
-    await new Promise<void>((resolve) => server.close(() => resolve()))
-    clearInterval(idle)
+    for (server.closeIdleConnections(); sockets.size > 0; await sleep(20)) server.closeIdleConnections()
     clearTimeout(cut)
   }
-  return { address: urlOf(server.address() as AddressInfo), drain }
+  return { server, drain }
 }
 
 /** Answers what reaches no route, and ends the connection. */

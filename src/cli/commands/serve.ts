@@ -3,15 +3,18 @@ import { InvalidArgumentError } from 'commander'
 import { connect } from '../../connect.js'
 import { identityStream } from '../../eventstore/identity.js'
 import type { App } from '../../main.js'
-import { readConfig } from '../../platform/config.js'
+import { type Config, readConfig } from '../../platform/config.js'
 import { Held } from '../../platform/folder-lock.js'
 import { checkPort } from '../../platform/listen.js'
 import { createLog, type Log } from '../../platform/log.js'
 import { type Role, servesHttp } from '../../platform/process-role.js'
 import { NotReady } from '../../queries/engine/read.js'
+import type { Pool } from '../../workers/pool.js'
 import { untilSignalled } from '../signals.js'
 
 type Options = { readonly role: Role; readonly demo?: true; readonly startOver?: boolean }
+
+type Running = { readonly log: Log; readonly signal: AbortSignal; readonly demo: true | undefined }
 
 export const serve = async ({ role, demo, startOver = false }: Options): Promise<void> => {
   if (startOver && role !== 'all' && role !== 'projections') {
@@ -21,19 +24,50 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
   const log = createLog(config.logLevel)
   const { signal } = untilSignalled()
   if (servesHttp(role)) await checkPort(config.host, config.port)
-  // The embedded parts start while the app is loaded, which takes about as long.
-  const [connections, { startApp }] = await Promise.all([
-    connect(config, { join: role !== 'all', log }).catch(explained),
-    import('../../main.js'),
-  ])
-  const app = await startApp(config, { connections, role, log, startOver })
-  const failure = await runUntil(signal, app, async () => {
+  const pool = await forkedFor(role, config, log)
+  try {
+    // The embedded parts start while the app is loaded, which takes about as long.
+    const [connections, { startApp }] = await Promise.all([
+      connect(config, { join: role !== 'all', log }).catch(explained),
+      import('../../main.js'),
+    ])
+    const app = await startApp(config, { connections, role, log, startOver, httpElsewhere: pool !== undefined })
+    try {
+      await run(app, pool, { log, signal, demo })
+    } finally {
+      await pool?.stop()
+      await app.stop()
+      log.info('stopped')
+    }
+  } finally {
+    await pool?.stop()
+  }
+}
+
+/** Processes of their own for HTTP, where the role serves it and there are cores for more than one process. */
+const forkedFor = async (role: Role, { httpWorkers }: Config, log: Log): Promise<Pool | undefined> => {
+  if (!servesHttp(role) || httpWorkers === 0) return undefined
+  const { forkWorkers, workersFor } = await import('../../workers/pool.js')
+  const count = httpWorkers ?? workersFor()
+  // One that has nothing to do beside HTTP need not hand that on.
+  return role === 'api' && count === 1 ? undefined : forkWorkers(count, log)
+}
+
+/** Serves until a signal comes; throws what makes it impossible to go on. */
+const run = async (app: App, pool: Pool | undefined, { log, signal, demo }: Running): Promise<void> => {
+  let broken: (error: unknown) => void = () => undefined
+  const failed = Promise.race([app.failed, new Promise<unknown>((resolve) => (broken = resolve))])
+  const failure = await runUntil(signal, failed, async () => {
+    const { store, database } = app.connections
+    const stores = { eventstoreUrl: store.url!, databaseUrl: database.url }
+    const address = pool
+      ? await pool.serve(app.config, stores, { registry: app.registry, bridges: app.bridges, fail: broken })
+      : app.address
+    if (address) log.info({ part: 'HTTP', address }, `HTTP is up at ${address}`)
     if (demo) await fill(app, log)
-    if (app.address) await hintAtStaff(app, log, signal)
+    if (address) await hintAtStaff(app, log, signal)
   })
   log.info(failure ? 'stopping, for a part has failed' : 'stopping: a second signal would not wait for the requests under way')
-  await app.stop()
-  log.info('stopped')
   if (failure) throw failure.error
 }
 
@@ -46,13 +80,13 @@ const explained = (error: unknown): never => {
 /** Until a signal comes or something fails, the preparations included. */
 const runUntil = (
   signal: AbortSignal,
-  app: App,
+  failed: Promise<unknown>,
   prepare: () => Promise<void>,
 ): Promise<{ readonly error: unknown } | undefined> =>
   new Promise((resolve) => {
     if (signal.aborted) resolve(undefined)
     signal.addEventListener('abort', () => resolve(undefined), { once: true })
-    void app.failed.then((error) => resolve({ error }))
+    void failed.then((error) => resolve({ error }))
     prepare().catch((error: unknown) => resolve({ error }))
   })
 

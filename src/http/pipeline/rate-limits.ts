@@ -2,7 +2,7 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { Rejected } from '../../domain/decider.js'
 import { Refusal } from './errors.js'
 
-/** How often one may ask, counted in this process. Both throw `Refusal` 429. */
+/** How often one may ask. Both throw `Refusal` 429. */
 export type Limits = {
   /** Counts a request from the address. */
   readonly request: (address: string) => Promise<void>
@@ -19,10 +19,24 @@ type Settings = {
 
 const minute = 60
 
-export const createLimits = ({ rateLimit, loginRateLimit }: Settings): Limits => {
-  const requests = new RateLimiterMemory({ points: rateLimit, duration: minute })
-  const byAccount = new RateLimiterMemory({ points: loginRateLimit, duration: minute })
-  const byAddress = new RateLimiterMemory({ points: loginRateLimit * 10, duration: minute })
+/** Makes a counter of its own name: `points` in so many seconds. */
+export type Limiter = (name: string, points: number, duration: number) => Counter
+
+/** What is needed of a `RateLimiterAbstract`. */
+export type Counter = {
+  readonly points: number
+  readonly consume: (key: string) => Promise<RateLimiterRes>
+  readonly get: (key: string) => Promise<RateLimiterRes | null>
+  readonly penalty: (key: string) => Promise<RateLimiterRes>
+  readonly reward: (key: string) => Promise<RateLimiterRes>
+}
+
+const inThisProcess: Limiter = (keyPrefix, points, duration) => new RateLimiterMemory({ keyPrefix, points, duration })
+
+export const createLimits = ({ rateLimit, loginRateLimit }: Settings, limiter = inThisProcess): Limits => {
+  const requests = limiter('requests', rateLimit, minute)
+  const byAccount = limiter('guesses by account', loginRateLimit, minute)
+  const byAddress = limiter('guesses by address', loginRateLimit * 10, minute)
 
   const guess: Limits['guess'] = async (whose, address, check) => {
     if (loginRateLimit === 0) return check()
@@ -49,7 +63,7 @@ export const createLimits = ({ rateLimit, loginRateLimit }: Settings): Limits =>
   }
 }
 
-const consume = async (limiter: RateLimiterMemory, key: string): Promise<void> => {
+const consume = async (limiter: Counter, key: string): Promise<void> => {
   try {
     await limiter.consume(key)
   } catch (error) {

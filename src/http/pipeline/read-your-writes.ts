@@ -2,9 +2,10 @@ import { LRUCache } from 'lru-cache'
 import type { UserId } from '../../domain/ids.js'
 import { Refusal, unavailable } from './errors.js'
 
-/** The highest position that each user was answered by this instance: what their reads here have to show. */
+/** The highest position that each user was answered: what their reads have to show. */
 export type OwnWrites = {
-  readonly note: (userId: UserId, position: bigint) => void
+  /** Resolves when every process knows that may be asked next. */
+  readonly note: (userId: UserId, position: bigint) => Promise<void> | void
   readonly of: (userId: UserId) => bigint | undefined
 }
 

@@ -22,7 +22,7 @@ export const serve =
     const call = await callOf(http, route, ctx, caller)
     const fresh = route.kind !== 'read' || (await isFresh(http, ctx.req, caller))
     const answer = await route.handle(call)
-    noteWrite(http, answer, caller)
+    await noteWrite(http, answer, caller)
     respond(ctx, route, answer)
     if (!fresh) ctx.append('Warning', '110 - "The answer may be older than what you wrote last"')
     if (answer.parked !== undefined)
@@ -104,9 +104,9 @@ const isFresh = ({ config, freshness, ownWrites }: Http, request: IncomingMessag
     ...freshness,
   })
 
-const noteWrite = ({ ownWrites }: Http, { position, writer }: Answer, caller: Caller | undefined): void => {
+const noteWrite = ({ ownWrites }: Http, { position, writer }: Answer, caller: Caller | undefined): Promise<void> | void => {
   const user = writer ?? caller?.userId
-  if (position !== undefined && user) ownWrites.note(user, position)
+  if (position !== undefined && user) return ownWrites.note(user, position)
 }
 
 const respond = (ctx: Context, route: Route, answer: Answer): void => {

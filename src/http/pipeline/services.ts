@@ -11,7 +11,7 @@ import type { Freshness } from '../../queries/engine/freshness.js'
 import type { Queries } from '../../queries/index.js'
 import type { Sessions } from '../../queries/sessions.js'
 import type { Tokens } from './auth.js'
-import type { Limits } from './rate-limits.js'
+import type { Limiter, Limits } from './rate-limits.js'
 import type { OwnWrites } from './read-your-writes.js'
 
 /** What the HTTP layer is given; nothing in it listens, and nothing is started by it. */
@@ -35,6 +35,12 @@ export type HttpDeps = {
   readonly topic: Pick<Topic, 'records' | 'events'>
   readonly health: () => Promise<Health> | Health
   readonly registry: Registry
+  /** The metrics as text: this process's, or those of all that serve the shop. */
+  readonly metrics: () => Promise<string>
+  /** Where users' reads may reach another process than their writes. Default: this process's own. */
+  readonly ownWrites?: OwnWrites
+  /** Where requests are counted. Default: in this process. */
+  readonly limiter?: Limiter
   /** Aborts when no more requests are taken: streams, which end by nothing else, end then. */
   readonly ending?: AbortSignal
 }

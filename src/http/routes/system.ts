@@ -8,7 +8,7 @@ import type { Http } from '../pipeline/services.js'
 const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
 
 /** What those who run the shop ask, and the description of all the rest: `shop` are the other routes. */
-export const systemRoutes = ({ health, registry }: Http, shop: readonly Route[]): readonly Route[] => {
+export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly Route[]): readonly Route[] => {
   const own: Route[] = [
     route({
       method: 'GET',
@@ -39,12 +39,12 @@ export const systemRoutes = ({ health, registry }: Http, shop: readonly Route[])
     route({
       method: 'GET',
       path: '/metrics',
-      summary: "The process's numbers, for Prometheus",
+      summary: "The shop's numbers, for Prometheus: of all processes that serve it on this machine",
       who: 'anyone',
       dialect: 'plain',
       kind: 'other',
       answers: { status: 200, type: registry.contentType },
-      handle: async () => ({ text: await registry.metrics() }),
+      handle: async () => ({ text: await metrics() }),
     }),
 
     route({
