@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Presets, SingleBar } from 'cli-progress'
 import type { CartEvent } from '../src/domain/cart.js'
+import { normaliseEmail } from '../src/domain/email.js'
 import { makeId, type OrderId, type ProductId, type UserId } from '../src/domain/ids.js'
 import type { LoginEvent } from '../src/domain/login.js'
 import type { OrderEvent, Terms } from '../src/domain/order.js'
@@ -62,7 +63,7 @@ const addProduct = (): Step => {
 function* customer(): Generator<Step> {
   const userId = newId() as UserId
   const login = hex(64)
-  const email = `${word()}.${userId}@example.com`
+  const email = normaliseEmail(`${word()}.${userId}@example.com`)
   yield { stream: `login-${login}`, events: [{ type: 'EmailClaimed', data: { login, userId, at: at() } }], actor: 'anonymous' }
   const registered = { userId, name: `${word()} ${word()}`, email, login, claimRevision: 0, at: at() }
   const hash = `$2b$11$${hex(53)}`

@@ -1,4 +1,4 @@
-import { type Id, integerOfId } from '../domain/ids.js'
+import { type AnyId, integerOfId } from '../domain/ids.js'
 import { decimalOfCents } from '../domain/money.js'
 import { isAccepted, type OrderEvent, type OrderItem, order } from '../domain/order.js'
 import type { RecordedEvent } from '../eventstore/store.js'
@@ -56,7 +56,7 @@ export const messageOf = (event: RecordedEvent, storeId: string, { replayed = fa
 
 /** Whether there is a public record of this event; its content isn't looked at. */
 export const isPublished = ({ streamId, type }: Pick<RecordedEvent, 'streamId' | 'type'>): boolean =>
-  streamId.startsWith(`${order.category}-`) && isAccepted({ type } as OrderEvent)
+  streamId.startsWith(`${order.category}-`) && isAccepted({ type })
 
 type Published = { [Type in PublicType]: { readonly type: Type; readonly data: PublicData[Type] } }[PublicType]
 
@@ -113,7 +113,7 @@ const itemOf = ({ productId, quantity, price }: OrderItem) => ({
   ...(price !== undefined && { price: decimalOfCents(price) }),
 })
 
-const identityOf = (_id: Id) => {
+const identityOf = (_id: AnyId) => {
   const id = integerOfId(_id)
   return id === undefined ? { _id } : { _id, id }
 }

@@ -1,4 +1,4 @@
-import { type Cart, type CartCommand, type CartLine, cart, linesOf } from '../domain/cart.js'
+import { type Cart, type CartCommand, type CartLine, cart } from '../domain/cart.js'
 import { Rejected } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
@@ -97,7 +97,7 @@ export const createCartCommands = ({ streams, handle, orders, clock }: Dependenc
       }
     }
     try {
-      if (before.state.lines.size === 0) throw new Rejected('CartEmpty')
+      if (before.state.lines.length === 0) throw new Rejected('CartEmpty')
       const placed = await orders.placeAs(context, orderId, nothing(order.initial), input, start)
       const { position } = await finish(context, cartId, orderId, true, key)
       return { value: orderView(orderId, placed.state), revision: placed.revision, position }
@@ -170,10 +170,10 @@ export const createCartCommands = ({ streams, handle, orders, clock }: Dependenc
 
 type Unstamped<Command> = Command extends unknown ? Omit<Command, 'at'> : never
 
-const itemsOf = (state: Cart) => linesOf(state).map(({ productId, amount }) => ({ productId, quantity: amount }))
+const itemsOf = (state: Cart) => state.lines.map(({ productId, amount }) => ({ productId, quantity: amount }))
 
 const done = (cartId: UserId, { state, revision, position }: Loaded<Cart>): Done<CartView> => ({
-  value: { cartId, lines: linesOf(state) },
+  value: { cartId, lines: state.lines },
   revision,
   position,
 })

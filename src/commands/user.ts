@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto'
 import { Rejected } from '../domain/decider.js'
+import type { Email } from '../domain/email.js'
 import type { UserId } from '../domain/ids.js'
-import { type Login, login } from '../domain/login.js'
+import { type Claim, type Login, login } from '../domain/login.js'
 import { isActive, isVoid, type NewEmail, type Role, type User, user } from '../domain/user.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
 import type { Passwords } from '../platform/passwords.js'
@@ -19,19 +20,15 @@ export type Account = {
   readonly epoch: number
 }
 
-/** E-mails come normalised: trimmed, in NFC and lower case. */
 export type UserCommands = {
-  readonly register: (
-    context: CommandContext,
-    input: { email: string; password: string; name?: string },
-  ) => Promise<Done<Account>>
+  readonly register: (context: CommandContext, input: { email: Email; password: string; name?: string }) => Promise<Done<Account>>
   /** Only reads. The same refusal, in the same time, for an unknown e-mail and a wrong password. */
-  readonly logIn: (context: CommandContext, input: { email: string; password: string }) => Promise<Done<Account>>
+  readonly logIn: (context: CommandContext, input: { email: Email; password: string }) => Promise<Done<Account>>
   readonly edit: (context: CommandContext, input: EditUser) => Promise<Done<Account>>
-  readonly grantRole: (context: CommandContext, input: { email: string; role: Role }) => Promise<Done<Account>>
+  readonly grantRole: (context: CommandContext, input: { email: Email; role: Role }) => Promise<Done<Account>>
 }
 
-export type EditUser = { userId: UserId; oldPassword: string; newPassword?: string; name?: string; email?: string }
+export type EditUser = { userId: UserId; oldPassword: string; newPassword?: string; name?: string; email?: Email }
 
 type Dependencies = {
   readonly streams: Streams
@@ -44,15 +41,16 @@ type Dependencies = {
 }
 
 export const createUserCommands = ({ streams, handle, passwords, emailKey, claimYoung, clock }: Dependencies): UserCommands => {
-  const loginOf = (email: string): Login => createHmac('sha256', emailKey).update(email).digest('hex')
+  const loginOf = (email: Email): Login => createHmac('sha256', emailKey).update(email).digest('hex')
 
   /** Claims the e-mail for the user, and answers the claim's revision. A claim serves one command: a later one claims again. */
   const claim = async (context: CommandContext, email: Login, userId: UserId): Promise<number> => {
     for (let attempt = 0; ; attempt++) {
       const claims = await streams.load(login, email, context)
       try {
-        await voidAnothers(context, email, userId, claims.state.claim)
-        const events = login.decide({ type: 'ClaimEmail', login: email, userId, at: timeAfter(claims, clock) }, claims.state)
+        const ended = await endAnothers(context, email, userId, claims.state.claim)
+        const command = { type: 'ClaimEmail' as const, login: email, userId, ...(ended !== undefined && { ended }) }
+        const events = login.decide({ ...command, at: timeAfter(claims, clock) }, claims.state)
         return (await streams.append(login, email, claims, events, context)).revision
       } catch (error) {
         if (!(error instanceof WrongRevision)) throw error
@@ -61,20 +59,22 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
     }
   }
 
-  /** A claim counts only while its user's stream agrees; one that doesn't is ended there first, or its writer could come back to it. */
-  const voidAnothers = async (
+  /** A claim counts only while its user's stream agrees; one that doesn't is ended there first, or its writer could come back to it.
+   * Returns the revision of the claim that it ended. */
+  const endAnothers = async (
     context: CommandContext,
     email: Login,
     userId: UserId,
-    claimed: typeof login.initial.claim,
-  ): Promise<void> => {
-    if (!claimed || claimed.userId === userId) return
+    claimed: Claim | undefined,
+  ): Promise<number | undefined> => {
+    if (!claimed || claimed.userId === userId) return undefined
     const holder = await streams.load(user, claimed.userId, context)
     const age = clock() - Date.parse(claimed.at)
     if (isHolder(holder, email) || (age >= 0 && age < claimYoung)) throw new Rejected('EmailTaken')
     const command = { type: 'VoidClaim' as const, userId: claimed.userId, login: email, claimRevision: claimed.revision }
     const events = user.decide({ ...command, at: timeAfter(holder, clock) }, holder.state)
     if (events.length > 0) await streams.append(user, claimed.userId, holder, events, context)
+    return claimed.revision
   }
 
   /** Gives up a claim that is no longer wanted; whoever has claimed since keeps theirs. */
@@ -82,7 +82,10 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
     const claims = await streams.load(login, email, context)
     if (claims.revision !== claimRevision) return
     try {
-      const events = login.decide({ type: 'ReleaseEmail', login: email, userId, at: timeAfter(claims, clock) }, claims.state)
+      const events = login.decide(
+        { type: 'ReleaseEmail', login: email, userId, claimRevision, at: timeAfter(claims, clock) },
+        claims.state,
+      )
       await streams.append(login, email, claims, events, context)
     } catch (error) {
       if (!(error instanceof WrongRevision)) throw error
@@ -129,7 +132,7 @@ export const createUserCommands = ({ streams, handle, passwords, emailKey, claim
   /** The user whom the newest claim names, if that user's stream says this e-mail. */
   const holderOf = async (
     context: CommandContext,
-    email: string,
+    email: Email,
   ): Promise<{ userId: UserId; loaded: Loaded<User> } | undefined> => {
     const { state } = await streams.load(login, loginOf(email), context)
     // Nobody is read like somebody, so that the time tells nothing.

@@ -17,42 +17,47 @@ export type CartCommand =
   /** Ends the checkout, if it is still outstanding. */
   | { type: 'FinishCheckout'; cartId: UserId; orderId: OrderId; placed: boolean; at: string }
 
+export type CartRejection = 'AmountTooLarge' | 'CartEmpty' | 'CartFull' | 'CheckoutOutstanding' | 'LineNotFound'
+
 export type CartLine = { readonly productId: ProductId; readonly amount: number }
 
+/** In the order in which the products were first added. */
+export type CartLines = readonly CartLine[]
+
+/** All of it is in a row too, so that the read model folds with `evolve` as well. */
 export type Cart = {
-  /** In the order in which the products were first added. */
-  readonly lines: ReadonlyMap<ProductId, number>
-  readonly checkout: { readonly orderId: OrderId; readonly lines: readonly CartLine[] } | undefined
+  readonly lines: CartLines
+  readonly checkout: { readonly orderId: OrderId; readonly lines: CartLines } | undefined
 }
 
 export const maxLines = 100
 export const maxAmount = 10_000
 
-export const linesOf = (cart: Cart): readonly CartLine[] => [...cart.lines].map(([productId, amount]) => ({ productId, amount }))
+const refuse = (reason: CartRejection): Rejected => new Rejected(reason)
 
 const decide = (command: CartCommand, cart: Cart): readonly CartEvent[] => {
   const { cartId, at } = command
   switch (command.type) {
     case 'AddItem': {
       const { productId, amount } = command
-      if (!cart.lines.has(productId) && cart.lines.size >= maxLines) throw new Rejected('CartFull')
-      if ((cart.lines.get(productId) ?? 0) + amount > maxAmount) throw new Rejected('AmountTooLarge')
+      const had = amountOf(cart.lines, productId)
+      if (had === 0 && cart.lines.length >= maxLines) throw refuse('CartFull')
+      if (had + amount > maxAmount) throw refuse('AmountTooLarge')
       return [{ type: 'CartItemAdded', data: { cartId, productId, amount, at } }]
     }
     case 'ChangeAmount': {
       const { productId, amount } = command
-      if (!cart.lines.has(productId)) throw new Rejected('LineNotFound')
-      return cart.lines.get(productId) === amount
-        ? []
-        : [{ type: 'CartItemAmountChanged', data: { cartId, productId, amount, at } }]
+      const had = amountOf(cart.lines, productId)
+      if (had === 0) throw refuse('LineNotFound')
+      return had === amount ? [] : [{ type: 'CartItemAmountChanged', data: { cartId, productId, amount, at } }]
     }
     case 'RemoveItem':
-      if (!cart.lines.has(command.productId)) throw new Rejected('LineNotFound')
+      if (amountOf(cart.lines, command.productId) === 0) throw refuse('LineNotFound')
       return [{ type: 'CartItemRemoved', data: { cartId, productId: command.productId, at } }]
     case 'StartCheckout':
-      if (cart.checkout) throw new Rejected('CheckoutOutstanding')
-      if (cart.lines.size === 0) throw new Rejected('CartEmpty')
-      return [{ type: 'CheckoutStarted', data: { cartId, orderId: command.orderId, lines: linesOf(cart), at } }]
+      if (cart.checkout) throw refuse('CheckoutOutstanding')
+      if (cart.lines.length === 0) throw refuse('CartEmpty')
+      return [{ type: 'CheckoutStarted', data: { cartId, orderId: command.orderId, lines: cart.lines, at } }]
     case 'FinishCheckout':
       if (cart.checkout?.orderId !== command.orderId) return []
       return [{ type: command.placed ? 'CheckedOut' : 'CheckoutFailed', data: { cartId, orderId: command.orderId, at } }]
@@ -62,39 +67,50 @@ const decide = (command: CartCommand, cart: Cart): readonly CartEvent[] => {
 const evolve = (cart: Cart, event: CartEvent): Cart => {
   switch (event.type) {
     case 'CartItemAdded':
-      return {
-        ...cart,
-        lines: withLine(cart.lines, event.data.productId, (cart.lines.get(event.data.productId) ?? 0) + event.data.amount),
-      }
+      return { ...cart, lines: withMore(cart.lines, event.data.productId, event.data.amount) }
     case 'CartItemAmountChanged':
-      return { ...cart, lines: withLine(cart.lines, event.data.productId, event.data.amount) }
+      return { ...cart, lines: withAmount(cart.lines, event.data.productId, event.data.amount) }
     case 'CartItemRemoved':
-      return { ...cart, lines: withLine(cart.lines, event.data.productId, 0) }
+      return { ...cart, lines: withAmount(cart.lines, event.data.productId, 0) }
     case 'CheckoutStarted':
       return { ...cart, checkout: { orderId: event.data.orderId, lines: event.data.lines } }
     case 'CheckedOut':
       return { lines: without(cart.lines, cart.checkout?.lines ?? []), checkout: undefined }
     case 'CheckoutFailed':
       return { ...cart, checkout: undefined }
+    default:
+      return cart
   }
 }
 
-const withLine = (lines: Cart['lines'], productId: ProductId, amount: number): Cart['lines'] => {
-  const next = new Map(lines)
-  if (amount > 0) next.set(productId, amount)
-  else next.delete(productId)
-  return next
+/** 0 where it has no line. */
+export const amountOf = (lines: CartLines, productId: ProductId): number =>
+  lines.find((line) => line.productId === productId)?.amount ?? 0
+
+const withAmount = (lines: CartLines, productId: ProductId, amount: number): CartLines => {
+  const i = lines.findIndex((line) => line.productId === productId)
+  if (amount <= 0) return i < 0 ? lines : lines.toSpliced(i, 1)
+  return i < 0 ? [...lines, { productId, amount }] : lines.with(i, { productId, amount })
 }
 
+const withMore = (lines: CartLines, productId: ProductId, amount: number): CartLines =>
+  withAmount(lines, productId, amountOf(lines, productId) + amount)
+
 /** What was put in while the checkout ran stays in the cart. */
-const without = (lines: Cart['lines'], ordered: readonly CartLine[]): Cart['lines'] =>
-  ordered.reduce((left, { productId, amount }) => withLine(left, productId, (left.get(productId) ?? 0) - amount), lines)
+const without = (lines: CartLines, ordered: CartLines): CartLines =>
+  ordered.reduce((left, { productId, amount }) => withMore(left, productId, -amount), lines)
 
 export const cart: Decider<Cart, CartCommand, CartEvent> = {
   category: 'cart',
-  initial: { lines: new Map(), checkout: undefined },
+  initial: { lines: [], checkout: undefined },
   decide,
   evolve,
-  accepts: (event) => event.type !== 'CheckoutStarted' && event.type !== 'CheckoutFailed',
-  asks: (event) => event.type === 'CheckoutStarted',
+  says: {
+    CartItemAdded: 'accepted',
+    CartItemAmountChanged: 'accepted',
+    CartItemRemoved: 'accepted',
+    CheckoutStarted: 'asked',
+    CheckedOut: 'accepted',
+    CheckoutFailed: 'nothing',
+  },
 }

@@ -9,16 +9,20 @@ export type Decider<State, Command, Event extends DomainEvent> = {
   /** Answers the events that the command causes (none: it changes nothing), or throws `Rejected`. */
   readonly decide: (command: Command, state: State) => readonly Event[]
   readonly evolve: (state: State, event: Event, revision: number) => State
-  /** Whether this event accepts the command that wrote it: only then is the command's idempotency key remembered. */
-  readonly accepts: (event: Event) => boolean
-  /** Whether this event only asks, and another will say what became of it: it tells whose request is open. */
-  readonly asks?: (event: Event) => boolean
-  /** How a long stream closes its books; a category whose streams stay short has none. */
-  readonly books?: Books<State, Event>
+  /** What each event says of the command that wrote it. */
+  readonly says: { readonly [Type in Event['type']]: Says }
+  /** How the state of a long stream is carried forward; a category whose streams stay short has no need to. */
+  readonly carryForward?: CarryForward<State, Event>
 }
 
-/** A state carried forward as data, so that loading need not read what lies before it. */
-export type Books<State, Event extends DomainEvent> = {
+/**
+ * `accepted`: the command is done, and its idempotency key is remembered with the stream. `asked`: it has only asked, and another
+ * event will say what became of it. `nothing`: a step or a refusal, that no client's key is answered by.
+ */
+export type Says = 'accepted' | 'asked' | 'nothing'
+
+/** A state carried forward as data, so that loading need not read what lies before it. ("Closing the books", in the literature.) */
+export type CarryForward<State, Event extends DomainEvent> = {
   /** The type of the event that carries the state: its data is a `CarriedPart`. */
   readonly type: Event['type']
   readonly write: (state: State) => Json
@@ -29,7 +33,7 @@ export type DomainEvent = { readonly type: string; readonly data: { readonly at:
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-/** Why a command was refused, in the domain's words; the HTTP layer turns them into status codes. */
+/** Why a command was refused, in the domain's words; the HTTP layer turns them into status codes. Which a decider gives, its file says. */
 export class Rejected extends Error {
   readonly reason: RejectionReason
   readonly detail: { readonly [key: string]: Json }
@@ -51,16 +55,20 @@ export type RejectionReason =
   | 'EmailTaken'
   | 'ItemsWithFinalStatus'
   | 'LineNotFound'
+  | 'NothingOpen'
   | 'OrderCancelled'
+  | 'OrderExists'
   | 'OrderNotFound'
   | 'OrderShipped'
   | 'OrderUnsettled'
   | 'PriceDiffers'
   | 'PriceRequired'
+  | 'ProductExists'
   | 'ProductNotFound'
   | 'StaffOnly'
   | 'StatusNotAllowed'
   | 'StockShort'
   | 'StockTooLarge'
+  | 'UserExists'
   | 'UserNotFound'
   | 'WrongPassword'

@@ -2,10 +2,12 @@
  * One identity, two spellings. The 24 hex digits are the one kept in events and rows; the integer of 53 bits is
  * derived: 32 bits of Unix seconds, then 21 bits. Hex digits of another shape are a well-formed id of nothing.
  */
-export type Id = string & { readonly __id: unique symbol }
-export type UserId = Id
-export type ProductId = Id
-export type OrderId = Id
+export type Id<Kind extends string = never> = string & { readonly __id: Kind }
+export type UserId = Id<'user'>
+export type ProductId = Id<'product'>
+export type OrderId = Id<'order'>
+/** An id of whatever: for what works on all of them alike. (An `Id` is one of which nobody said yet what of: it may become any.) */
+export type AnyId = Id<string>
 
 const lowerBits = 21
 const lowerSize = 2 ** lowerBits
@@ -19,7 +21,7 @@ export const idOfInteger = (n: number): Id | undefined => {
 }
 
 /** The integer spelling; `undefined` for hex digits that no integer has. */
-export const integerOfId = (id: Id): number | undefined => {
+export const integerOfId = (id: AnyId): number | undefined => {
   const lower = Number.parseInt(id.slice(18), 16)
   if (id.slice(8, 18) !== '0000000000' || lower >= lowerSize) return undefined
   const n = Number.parseInt(id.slice(0, 8), 16) * lowerSize + lower
@@ -37,4 +39,4 @@ export const parseId = (value: unknown): Id | undefined => {
 /** A new id from the seconds since 1970 and 21 random bits (0 to 2^21−1). */
 export const makeId = (unixSeconds: number, random21: number): Id => idOfInteger((unixSeconds % 2 ** 32) * lowerSize + random21)!
 
-export const compareIds = (a: Id, b: Id): number => (a < b ? -1 : a > b ? 1 : 0)
+export const compareIds = (a: AnyId, b: AnyId): number => (a < b ? -1 : a > b ? 1 : 0)

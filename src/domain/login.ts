@@ -1,4 +1,4 @@
-import type { Decider } from './decider.js'
+import { type Decider, Rejected } from './decider.js'
 import type { UserId } from './ids.js'
 
 /** A `login-<HMAC of the e-mail>` stream: who claims this e-mail. Whether a claim counts, the claimant's own stream says. */
@@ -7,8 +7,12 @@ export type LoginEvent =
   | { type: 'EmailReleased'; data: { login: Login; userId: UserId; at: string } }
 
 export type LoginCommand =
-  | { type: 'ClaimEmail'; login: Login; userId: UserId; at: string }
-  | { type: 'ReleaseEmail'; login: Login; userId: UserId; at: string }
+  /** `ended`: the revision of another's claim that counts no longer, as that user's stream says; without it another's claim stands. */
+  | { type: 'ClaimEmail'; login: Login; userId: UserId; ended?: number; at: string }
+  /** Gives up the user's claim of this revision; whoever has claimed since keeps theirs. */
+  | { type: 'ReleaseEmail'; login: Login; userId: UserId; claimRevision: number; at: string }
+
+export type LoginRejection = 'EmailTaken'
 
 /** The HMAC of an e-mail under the installation's key, in hex: it can't be guessed back. */
 export type Login = string
@@ -20,22 +24,28 @@ export type Claims = {
 
 export type Claim = { readonly userId: UserId; readonly revision: number; readonly at: string }
 
-const decide = (command: LoginCommand): readonly LoginEvent[] => {
+const refuse = (reason: LoginRejection): Rejected => new Rejected(reason)
+
+const decide = (command: LoginCommand, { claim }: Claims): readonly LoginEvent[] => {
   const { login, userId, at } = command
   switch (command.type) {
     case 'ClaimEmail':
+      if (claim && claim.userId !== userId && claim.revision !== command.ended) throw refuse('EmailTaken')
       return [{ type: 'EmailClaimed', data: { login, userId, at } }]
     case 'ReleaseEmail':
+      if (claim?.userId !== userId || claim.revision !== command.claimRevision) return []
       return [{ type: 'EmailReleased', data: { login, userId, at } }]
   }
 }
 
-const evolve = (_: Claims, event: LoginEvent, revision: number): Claims => {
+const evolve = (claims: Claims, event: LoginEvent, revision: number): Claims => {
   switch (event.type) {
     case 'EmailClaimed':
       return { claim: { userId: event.data.userId, revision, at: event.data.at } }
     case 'EmailReleased':
       return { claim: undefined }
+    default:
+      return claims
   }
 }
 
@@ -44,5 +54,5 @@ export const login: Decider<Claims, LoginCommand, LoginEvent> = {
   initial: { claim: undefined },
   decide,
   evolve,
-  accepts: () => false,
+  says: { EmailClaimed: 'nothing', EmailReleased: 'nothing' },
 }

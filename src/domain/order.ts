@@ -1,4 +1,4 @@
-import { type Decider, Rejected } from './decider.js'
+import { type Decider, type Json, Rejected, type Says } from './decider.js'
 import { compareIds, type OrderId, type ProductId, type UserId } from './ids.js'
 import type { Cents } from './money.js'
 
@@ -55,35 +55,57 @@ export type UpdateOrder = {
 /** A step in a product's stream that the last outcome still asks for; `fence`: a request for more was given up, and its writer may be on its way. */
 export type Todo = { readonly productId: ProductId; readonly quantity: number; readonly fence: boolean }
 
-export type Order = {
+export type OrderRejection =
+  | 'CustomerDiffers'
+  | 'ItemsWithFinalStatus'
+  | 'NothingOpen'
+  | 'OrderCancelled'
+  | 'OrderExists'
+  | 'OrderNotFound'
+  | 'OrderShipped'
+  | 'OrderUnsettled'
+  | 'PriceDiffers'
+  | 'PriceRequired'
+  | 'StaffOnly'
+  | 'StatusNotAllowed'
+
+/** How far an order has come: what a row shows of it, and all that the next event's effect on that depends on. */
+export type OrderProgress = {
   readonly customerId: UserId | undefined
   /** As last accepted. */
   readonly terms: Terms | undefined
+  /** As first asked for; once it is accepted, its terms say it. */
+  readonly requested: Terms | undefined
+  readonly phase: 'none' | 'requested' | 'placed' | 'rejected' | 'cancelled' | 'shipped'
+  /** Whether it was ever accepted. */
+  readonly placed: boolean
+  /** Whether nothing remains to be done for it in the products' streams. */
+  readonly settled: boolean
+}
+
+export type Order = OrderProgress & {
   readonly asked: Terms | undefined
   /** A request whose outcome is not written yet. */
   readonly open: 'order' | 'change' | undefined
-  readonly phase: 'none' | 'requested' | 'placed' | 'rejected' | 'cancelled' | 'shipped'
-  /** Whether it was ever accepted, and at which revision. */
-  readonly placed: boolean
+  /** At which revision it was accepted first. */
   readonly placedRevision: number
   readonly todo: readonly Todo[]
   /** The outcome's steps take the goods instead of setting quantities. */
   readonly take: boolean
-  readonly settled: boolean
 }
 
-const initial: Order = {
+export const noProgress: OrderProgress = {
   customerId: undefined,
   terms: undefined,
-  asked: undefined,
-  open: undefined,
+  requested: undefined,
   phase: 'none',
   placed: false,
-  placedRevision: -1,
-  todo: [],
-  take: false,
   settled: true,
 }
+
+const initial: Order = { ...noProgress, asked: undefined, open: undefined, placedRevision: -1, todo: [], take: false }
+
+const refuse = (reason: OrderRejection, detail: { readonly [key: string]: Json } = {}): Rejected => new Rejected(reason, detail)
 
 const word = (status: string): string => status.trim().toLowerCase()
 const isCancelled = (status: string): boolean => word(status) === 'cancelled'
@@ -116,9 +138,9 @@ export const raisedItems = (now: Terms | undefined, next: Terms): readonly Order
 
 const agreedPrice = (items: readonly OrderItem[], price: Cents | undefined): Cents => {
   const sum = sumOf(items)
-  if (sum !== undefined && price !== undefined && price !== sum) throw new Rejected('PriceDiffers', { sum })
+  if (sum !== undefined && price !== undefined && price !== sum) throw refuse('PriceDiffers', { sum })
   const agreed = sum ?? price
-  if (agreed === undefined) throw new Rejected('PriceRequired')
+  if (agreed === undefined) throw refuse('PriceRequired')
   return agreed
 }
 
@@ -127,7 +149,8 @@ const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
   switch (command.type) {
     case 'RequestOrder': {
       const { customerId, status } = command
-      if (isCancelled(status) || isStaffs(status)) throw new Rejected('StatusNotAllowed', { status })
+      if (order.phase !== 'none' && !(order.phase === 'rejected' && order.settled)) throw refuse('OrderExists')
+      if (isCancelled(status) || isStaffs(status)) throw refuse('StatusNotAllowed', { status })
       const items = mergeItems(command.items)
       return [
         {
@@ -138,11 +161,15 @@ const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
     }
     case 'UpdateOrder':
       return updated(command, order)
-    case 'Accept':
-      return order.open === 'order'
-        ? [{ type: 'OrderPlaced', data: { orderId, customerId: order.customerId!, ...order.asked!, at } }]
-        : [{ type: 'OrderChanged', data: { orderId, ...order.asked!, at } }]
+    case 'Accept': {
+      const { open, asked, customerId } = order
+      if (!open || !asked || !customerId) throw refuse('NothingOpen')
+      return open === 'order'
+        ? [{ type: 'OrderPlaced', data: { orderId, customerId, ...asked, at } }]
+        : [{ type: 'OrderChanged', data: { orderId, ...asked, at } }]
+    }
     case 'GiveUp':
+      if (!order.open && order.phase !== 'none') throw refuse('NothingOpen')
       return [
         {
           type: order.open === 'change' ? 'OrderChangeAbandoned' : 'OrderRejected',
@@ -150,6 +177,7 @@ const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
         },
       ]
     case 'Settle':
+      if (order.open) throw refuse('OrderUnsettled')
       return order.settled ? [] : [{ type: 'OrderSettled', data: { orderId, at } }]
   }
 }
@@ -157,20 +185,20 @@ const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
 const updated = (command: UpdateOrder, order: Order): readonly OrderEvent[] => {
   const { orderId, by, at } = command
   const { terms } = order
-  if (!order.placed || !terms || (!by.staff && by.userId !== order.customerId)) throw new Rejected('OrderNotFound')
-  if (!order.settled) throw new Rejected('OrderUnsettled')
-  if (!by.staff && (order.phase === 'shipped' || isStaffs(command.status ?? ''))) throw new Rejected('StaffOnly')
-  if (command.customerId !== undefined && command.customerId !== order.customerId) throw new Rejected('CustomerDiffers')
+  if (!order.placed || !terms || (!by.staff && by.userId !== order.customerId)) throw refuse('OrderNotFound')
+  if (!order.settled) throw refuse('OrderUnsettled')
+  if (!by.staff && (order.phase === 'shipped' || isStaffs(command.status ?? ''))) throw refuse('StaffOnly')
+  if (command.customerId !== undefined && command.customerId !== order.customerId) throw refuse('CustomerDiffers')
 
   const items = command.items && keepPrices(mergeItems(command.items), terms)
   const itemsDiffer = items !== undefined && !sameItems(items, terms.items)
   const status = command.status !== undefined && word(command.status) !== word(terms.status) ? command.status.trim() : undefined
-  if (itemsDiffer && status !== undefined && (isCancelled(status) || isStaffs(status))) throw new Rejected('ItemsWithFinalStatus')
+  if (itemsDiffer && status !== undefined && (isCancelled(status) || isStaffs(status))) throw refuse('ItemsWithFinalStatus')
   const price = newPrice(itemsDiffer ? items : terms.items, command.price, itemsDiffer, terms)
 
   if (!itemsDiffer && status === undefined && price === undefined) return []
-  if (order.phase === 'cancelled') throw new Rejected('OrderCancelled')
-  if (order.phase === 'shipped' && (itemsDiffer || isCancelled(status ?? ''))) throw new Rejected('OrderShipped')
+  if (order.phase === 'cancelled') throw refuse('OrderCancelled')
+  if (order.phase === 'shipped' && (itemsDiffer || isCancelled(status ?? ''))) throw refuse('OrderShipped')
 
   if (itemsDiffer) {
     return [
@@ -205,45 +233,76 @@ const keepPrices = (items: readonly OrderItem[], terms: Terms): readonly OrderIt
 const sameItems = (a: readonly OrderItem[], b: readonly OrderItem[]): boolean =>
   a.length === b.length && a.every((item, i) => item.productId === b[i]!.productId && item.quantity === b[i]!.quantity)
 
-const evolve = (order: Order, event: OrderEvent, revision: number): Order => {
+/** The progress after the event: the read model folds with it as well. */
+export const evolveProgress = (progress: OrderProgress, event: OrderEvent): OrderProgress => {
+  const { customerId, terms, requested, phase, placed, settled } = progress
+  switch (event.type) {
+    case 'OrderRequested': {
+      const asked = termsOf(event.data)
+      return { customerId: event.data.customerId, terms, requested: asked, phase: 'requested', placed, settled: false }
+    }
+    case 'OrderPlaced': {
+      const { data } = event
+      const accepted = { terms: termsOf(data), requested: undefined }
+      return { customerId: data.customerId, ...accepted, phase: 'placed', placed: true, settled: true }
+    }
+    case 'OrderRejected':
+      return { customerId, terms, requested, phase: 'rejected', placed, settled: phase !== 'requested' }
+    case 'OrderChangeRequested':
+    case 'OrderChangeAbandoned':
+      return { customerId, terms, requested, phase, placed, settled: false }
+    case 'OrderChanged': {
+      const next = termsOf(event.data)
+      return { customerId, terms: next, requested, phase, placed, settled: lowered(terms, next).length === 0 }
+    }
+    case 'OrderRepriced':
+      return { customerId, terms: terms && { ...terms, price: event.data.price }, requested, phase, placed, settled }
+    case 'OrderStatusChanged': {
+      const { status, price } = event.data
+      const next = terms && { ...terms, status, ...(price !== undefined && { price }) }
+      const ended = phaseOf(status, phase)
+      return { customerId, terms: next, requested, phase: ended ?? phase, placed, settled: settled && !ended }
+    }
+    case 'OrderSettled':
+      return { customerId, terms, requested, phase, placed, settled: true }
+    default:
+      return progress
+  }
+}
+
+const evolve = (order: Order, event: OrderEvent, revision: number): Order => ({
+  ...evolveWork(order, event, revision),
+  ...evolveProgress(order, event),
+})
+
+type Work = Omit<Order, keyof OrderProgress>
+
+/** What is asked, and what an outcome still asks for in the products' streams. */
+const evolveWork = (order: Order, event: OrderEvent, revision: number): Work => {
+  const { placedRevision, take } = order
+  const decided = { asked: undefined, open: undefined, placedRevision, take }
   switch (event.type) {
     case 'OrderRequested':
-      return {
-        ...order,
-        customerId: event.data.customerId,
-        asked: termsOf(event.data),
-        open: 'order',
-        phase: 'requested',
-        settled: false,
-      }
-    case 'OrderPlaced': {
-      const terms = termsOf(event.data)
-      return { ...initial, customerId: event.data.customerId, terms, phase: 'placed', placed: true, placedRevision: revision }
-    }
-    case 'OrderRejected': {
-      const todo = (order.asked?.items ?? []).map(({ productId }) => ({ productId, quantity: 0, fence: true }))
-      return { ...order, asked: undefined, open: undefined, phase: 'rejected', todo, settled: order.open === undefined }
-    }
+      return { asked: termsOf(event.data), open: 'order', placedRevision, todo: [], take }
+    case 'OrderPlaced':
+      return { ...decided, placedRevision: revision, todo: [], take: false }
+    case 'OrderRejected':
+      return { ...decided, todo: (order.asked?.items ?? []).map(({ productId }) => ({ productId, quantity: 0, fence: true })) }
     case 'OrderChangeRequested':
-      return { ...order, asked: termsOf(event.data), open: 'change', settled: false }
-    case 'OrderChanged': {
-      const terms = termsOf(event.data)
-      const todo = lowered(order.terms, terms)
-      return { ...order, terms, asked: undefined, open: undefined, todo, settled: todo.length === 0 }
-    }
+      return { asked: termsOf(event.data), open: 'change', placedRevision, todo: [], take }
+    case 'OrderChanged':
+      return { ...decided, todo: lowered(order.terms, termsOf(event.data)) }
     case 'OrderChangeAbandoned': {
       const raised = order.asked ? raisedItems(order.terms, order.asked) : []
       const todo = raised.map(({ productId }) => ({ productId, quantity: quantityOf(order.terms, productId), fence: true }))
-      return { ...order, asked: undefined, open: undefined, todo, settled: false }
+      return { ...decided, todo }
     }
-    case 'OrderRepriced':
-      return { ...order, terms: { ...order.terms!, price: event.data.price } }
-    case 'OrderStatusChanged': {
-      const { status, price } = event.data
-      return withStatus({ ...order, terms: { ...order.terms!, status, ...(price !== undefined && { price }) } }, status)
-    }
+    case 'OrderStatusChanged':
+      return { ...order, ...workOfStatus(order, event.data.status) }
     case 'OrderSettled':
-      return { ...order, todo: [], settled: true }
+      return { ...order, todo: [] }
+    default:
+      return order
   }
 }
 
@@ -256,43 +315,43 @@ const lowered = (before: Terms | undefined, after: Terms): readonly Todo[] =>
     .map(({ productId, quantity }) => ({ productId, quantity, fence: false }))
 
 /** `cancelled` gives everything back; the first of staff's words sends the goods off; any other word moves nothing. */
-const withStatus = (order: Order, status: string): Order => {
-  const items = order.terms!.items
-  if (isCancelled(status)) {
-    return {
-      ...order,
-      phase: 'cancelled',
-      todo: items.map(({ productId }) => ({ productId, quantity: 0, fence: false })),
-      settled: false,
-    }
-  }
-  if (isStaffs(status) && order.phase !== 'shipped') {
-    return {
-      ...order,
-      phase: 'shipped',
-      take: true,
-      todo: items.map(({ productId, quantity }) => ({ productId, quantity, fence: false })),
-      settled: false,
-    }
-  }
-  return order
+const phaseOf = (status: string, phase: Order['phase']): 'cancelled' | 'shipped' | undefined => {
+  if (isCancelled(status)) return 'cancelled'
+  return isStaffs(status) && phase !== 'shipped' ? 'shipped' : undefined
 }
 
-const accepting: ReadonlySet<OrderEvent['type']> = new Set([
-  'OrderPlaced',
-  'OrderChanged',
-  'OrderRepriced',
-  'OrderStatusChanged',
-] as const)
+const workOfStatus = ({ terms, phase }: Order, status: string): Partial<Pick<Order, 'todo' | 'take'>> => {
+  const items = terms?.items ?? []
+  switch (phaseOf(status, phase)) {
+    case 'cancelled':
+      return { todo: items.map(({ productId }) => ({ productId, quantity: 0, fence: false })) }
+    case 'shipped':
+      return { take: true, todo: items.map(({ productId, quantity }) => ({ productId, quantity, fence: false })) }
+    default:
+      return {}
+  }
+}
+
+const says: Decider<Order, OrderCommand, OrderEvent>['says'] = {
+  OrderRequested: 'asked',
+  OrderPlaced: 'accepted',
+  OrderRejected: 'nothing',
+  OrderChangeRequested: 'asked',
+  OrderChanged: 'accepted',
+  OrderChangeAbandoned: 'nothing',
+  OrderRepriced: 'accepted',
+  OrderStatusChanged: 'accepted',
+  OrderSettled: 'nothing',
+}
 
 /** Whether this event is one that others learn of: a request that was not accepted is no one else's business. */
-export const isAccepted = (event: OrderEvent): boolean => accepting.has(event.type)
+export const isAccepted = ({ type }: { readonly type: string }): boolean =>
+  (says as { readonly [type: string]: Says | undefined })[type] === 'accepted'
 
 export const order: Decider<Order, OrderCommand, OrderEvent> = {
   category: 'order',
   initial,
   decide,
   evolve,
-  accepts: isAccepted,
-  asks: (event) => event.type === 'OrderRequested' || event.type === 'OrderChangeRequested',
+  says,
 }

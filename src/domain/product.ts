@@ -35,17 +35,30 @@ export type ProductCommand =
   /** The goods leave: ends what is held. */
   | { type: 'Take'; productId: ProductId; orderId: OrderId; orderRevision: number; at: string }
 
-export type Product = {
-  readonly added: boolean
-  readonly retired: boolean
+export type ProductRejection = 'ProductExists' | 'ProductNotFound' | 'StockShort' | 'StockTooLarge'
+
+/** What a row shows of a product. */
+export type Listing = {
   readonly name: string
   readonly price: Cents | undefined
   /** What can be ordered now. */
   readonly free: number
-  readonly held: Held
+  readonly retired: boolean
 }
 
-const initial: Product = { added: false, retired: false, name: '', price: undefined, free: 0, held: nothingHeld }
+export type Product = Listing & { readonly added: boolean; readonly held: Held }
+
+export const notListed: Listing = { name: '', price: undefined, free: 0, retired: false }
+
+const initial: Product = { ...notListed, added: false, held: nothingHeld }
+
+/** The highest price, in cents, and the highest count that a client may give. */
+export const maxPrice = 1_000_000_000
+export const maxStock = 1_000_000_000
+
+const refuse = (reason: ProductRejection, detail: { readonly [key: string]: Json }): Rejected => new Rejected(reason, detail)
+
+export const isListed = ({ added, retired }: Product): boolean => added && !retired
 
 /** What is free and what is held together; cancelling all orders frees no more. As `stock` it fits a 32-bit integer. */
 export const maxUnits = 2_000_000_000
@@ -54,15 +67,16 @@ export const heldBy = (product: Product, orderId: OrderId): number => holdingOf(
 
 /** Throws `Rejected` where the order can't have this quantity: the look before the request and the reservation ask the same. */
 export const assertAvailable = (product: Product, productId: ProductId, orderId: OrderId | undefined, quantity: number): void => {
-  if (!product.added || product.retired) throw new Rejected('ProductNotFound', { productId })
+  assertListed(product, productId)
   const available = product.free + (orderId ? heldBy(product, orderId) : 0)
-  if (available < quantity) throw new Rejected('StockShort', { productId, available })
+  if (available < quantity) throw refuse('StockShort', { productId, available })
 }
 
 const decide = (command: ProductCommand, product: Product): readonly ProductEvent[] => {
   const { productId, at } = command
   switch (command.type) {
     case 'AddProduct': {
+      if (product.added) throw refuse('ProductExists', { productId })
       const { name, stock, price } = command
       return [{ type: 'ProductAdded', data: { productId, name, stock, ...(price !== undefined && { price }), at } }]
     }
@@ -85,13 +99,14 @@ const decide = (command: ProductCommand, product: Product): readonly ProductEven
   }
 }
 
-const assertListed = (product: Product, productId: ProductId): void => {
-  if (!product.added || product.retired) throw new Rejected('ProductNotFound', { productId })
+/** Throws `Rejected` where there is no such product to be ordered or changed. */
+export const assertListed = (product: Product, productId: ProductId): void => {
+  if (!isListed(product)) throw refuse('ProductNotFound', { productId })
 }
 
 const assertRoom = ({ held }: Product, productId: ProductId, stock: number): void => {
   const ordered = holdingsOf(held).reduce((sum, [, { quantity }]) => sum + quantity, 0)
-  if (stock + ordered > maxUnits) throw new Rejected('StockTooLarge', { productId })
+  if (stock + ordered > maxUnits) throw refuse('StockTooLarge', { productId })
 }
 
 const reserved = (
@@ -116,29 +131,46 @@ const updated = (
   return events
 }
 
-const evolve = (product: Product, event: ProductEvent): Product => {
+/** The listing after the event: the read model folds with it as well. Goods that are taken were not free before. */
+export const evolveListing = (listing: Listing, event: ProductEvent): Listing => {
+  const { name, price, free, retired } = listing
   switch (event.type) {
-    case 'ProductAdded': {
-      const { name, stock, price } = event.data
-      return { ...product, added: true, name, price, free: stock }
-    }
+    case 'ProductAdded':
+      return { name: event.data.name, price: event.data.price, free: event.data.stock, retired }
     case 'ProductRenamed':
-      return { ...product, name: event.data.name }
+      return { name: event.data.name, price, free, retired }
     case 'ProductPriced':
-      return { ...product, price: event.data.price }
+      return { name, price: event.data.price, free, retired }
     case 'StockCounted':
-      return { ...product, free: event.data.stock }
+      return { name, price, free: event.data.stock, retired }
+    case 'StockReserved':
+      return { name, price, free: free + event.data.was - event.data.quantity, retired }
+    case 'ProductRetired':
+      return { name, price, free, retired: true }
+    default:
+      return listing
+  }
+}
+
+const evolve = (product: Product, event: ProductEvent): Product => {
+  const { added, held } = product
+  switch (event.type) {
+    case 'ProductAdded':
+      return { ...evolveListing(product, event), added: true, held }
     case 'StockReserved': {
-      const { orderId, orderRevision, quantity, was } = event.data
-      return { ...product, free: product.free + was - quantity, held: hold(product.held, orderId, { quantity, orderRevision }) }
+      const { orderId, orderRevision, quantity } = event.data
+      return { ...evolveListing(product, event), added, held: hold(held, orderId, { quantity, orderRevision }) }
     }
     case 'StockTaken': {
       const { orderId, orderRevision } = event.data
-      return { ...product, held: hold(product.held, orderId, { quantity: 0, orderRevision }) }
+      return { ...product, held: hold(held, orderId, { quantity: 0, orderRevision }) }
     }
+    case 'ProductRenamed':
+    case 'ProductPriced':
+    case 'StockCounted':
     case 'ProductRetired':
-      return { ...product, retired: true }
-    case 'ProductCarriedForward':
+      return { ...evolveListing(product, event), added, held }
+    default:
       return product
   }
 }
@@ -157,8 +189,17 @@ export const product: Decider<Product, ProductCommand, ProductEvent> = {
   initial,
   decide,
   evolve,
-  accepts: (event) => event.type !== 'StockReserved' && event.type !== 'StockTaken' && event.type !== 'ProductCarriedForward',
-  books: {
+  says: {
+    ProductAdded: 'accepted',
+    ProductRenamed: 'accepted',
+    ProductPriced: 'accepted',
+    StockCounted: 'accepted',
+    StockReserved: 'nothing',
+    StockTaken: 'nothing',
+    ProductRetired: 'accepted',
+    ProductCarriedForward: 'nothing',
+  },
+  carryForward: {
     type: 'ProductCarriedForward',
     write: ({ added, retired, name, price, free, held }): Json => ({
       added,

@@ -1,4 +1,5 @@
 import { type Decider, Rejected } from './decider.js'
+import type { Email } from './email.js'
 import type { UserId } from './ids.js'
 import type { Login } from './login.js'
 
@@ -9,11 +10,11 @@ export const roles: readonly Role[] = ['customer', 'analyst', 'staff']
 export type UserEvent =
   | {
       type: 'UserRegistered'
-      data: { userId: UserId; name: string; email: string; login: Login; claimRevision: number; at: string }
+      data: { userId: UserId; name: string; email: Email; login: Login; claimRevision: number; at: string }
     }
   | { type: 'PasswordSet'; data: { userId: UserId; hash: string; at: string } }
   | { type: 'UserRenamed'; data: { userId: UserId; name: string; at: string } }
-  | { type: 'EmailChanged'; data: { userId: UserId; email: string; login: Login; claimRevision: number; at: string } }
+  | { type: 'EmailChanged'; data: { userId: UserId; email: Email; login: Login; claimRevision: number; at: string } }
   | { type: 'EmailClaimVoided'; data: { userId: UserId; login: Login; claimRevision: number; at: string } }
   | { type: 'RoleGranted'; data: { userId: UserId; role: Role; at: string } }
   | { type: 'UserErased'; data: { userId: UserId; at: string } }
@@ -26,7 +27,7 @@ export type UserCommand =
       type: 'Register'
       userId: UserId
       name: string
-      email: string
+      email: Email
       login: Login
       claimRevision: number
       hash: string
@@ -36,35 +37,35 @@ export type UserCommand =
   | { type: 'VoidClaim'; userId: UserId; login: Login; claimRevision: number; at: string }
   | { type: 'GrantRole'; userId: UserId; role: Role; at: string }
 
-export type NewEmail = { readonly email: string; readonly login: Login; readonly claimRevision: number }
+export type UserRejection = 'EmailTaken' | 'UserExists' | 'UserNotFound'
 
-export type User = {
+export type NewEmail = { readonly email: Email; readonly login: Login; readonly claimRevision: number }
+
+/** What a row shows of a user. */
+export type Profile = {
+  readonly name: string
+  /** Empty of one who was erased, or has not registered. */
+  readonly email: Email | ''
+  readonly role: Role
+  /** Raised by whatever must end the tokens that were given out before. */
+  readonly epoch: number
+}
+
+export type User = Profile & {
   readonly registered: boolean
   readonly erased: boolean
-  readonly name: string
-  readonly email: string
   readonly login: Login
   /** The revision, in the login's stream, of the claim behind the e-mail. */
   readonly claimRevision: number
   readonly hash: string
-  readonly role: Role
-  /** Raised by whatever must end the tokens that were given out before. */
-  readonly epoch: number
   readonly voids: readonly { readonly login: Login; readonly claimRevision: number }[]
 }
 
-const initial: User = {
-  registered: false,
-  erased: false,
-  name: '',
-  email: '',
-  login: '',
-  claimRevision: -1,
-  hash: '',
-  role: 'customer',
-  epoch: 0,
-  voids: [],
-}
+export const noProfile: Profile = { name: '', email: '', role: 'customer', epoch: 0 }
+
+const initial: User = { ...noProfile, registered: false, erased: false, login: '', claimRevision: -1, hash: '', voids: [] }
+
+const refuse = (reason: UserRejection): Rejected => new Rejected(reason)
 
 /** Whether somebody ended this claim: a void ends the claim that it names and the same user's earlier ones on that e-mail. */
 export const isVoid = (user: User, login: Login, claimRevision: number): boolean =>
@@ -76,6 +77,8 @@ const decide = (command: UserCommand, user: User): readonly UserEvent[] => {
   const { userId, at } = command
   switch (command.type) {
     case 'Register': {
+      if (user.registered || user.erased) throw refuse('UserExists')
+      if (isVoid(user, command.login, command.claimRevision)) throw refuse('EmailTaken')
       const { name, email, login, claimRevision, hash } = command
       return [
         { type: 'UserRegistered', data: { userId, name, email, login, claimRevision, at } },
@@ -83,14 +86,14 @@ const decide = (command: UserCommand, user: User): readonly UserEvent[] => {
       ]
     }
     case 'Edit':
-      if (!isActive(user)) throw new Rejected('UserNotFound')
+      if (!isActive(user)) throw refuse('UserNotFound')
       return edited(command, user)
     case 'VoidClaim': {
       const { login, claimRevision } = command
       return isVoid(user, login, claimRevision) ? [] : [{ type: 'EmailClaimVoided', data: { userId, login, claimRevision, at } }]
     }
     case 'GrantRole':
-      if (!isActive(user)) throw new Rejected('UserNotFound')
+      if (!isActive(user)) throw refuse('UserNotFound')
       return user.role === command.role ? [] : [{ type: 'RoleGranted', data: { userId, role: command.role, at } }]
   }
 }
@@ -99,35 +102,51 @@ const edited = ({ userId, name, email, hash, at }: UserCommand & { type: 'Edit' 
   const events: UserEvent[] = []
   if (name !== undefined && name !== user.name) events.push({ type: 'UserRenamed', data: { userId, name, at } })
   if (email) {
-    if (isVoid(user, email.login, email.claimRevision)) throw new Rejected('EmailTaken')
+    if (isVoid(user, email.login, email.claimRevision)) throw refuse('EmailTaken')
     events.push({ type: 'EmailChanged', data: { userId, ...email, at } })
   }
   if (hash !== undefined) events.push({ type: 'PasswordSet', data: { userId, hash, at } })
   return events
 }
 
-const evolve = (user: User, event: UserEvent): User => {
+/** The profile after the event: the read model folds with it as well. */
+export const evolveProfile = (profile: Profile, event: UserEvent): Profile => {
+  const { name, email, role, epoch } = profile
   switch (event.type) {
-    case 'UserRegistered': {
-      const { name, email, login, claimRevision } = event.data
-      return { ...user, registered: true, name, email, login, claimRevision }
-    }
+    case 'UserRegistered':
+      return { name: event.data.name, email: event.data.email, role, epoch }
     case 'PasswordSet':
-      return { ...user, hash: event.data.hash, epoch: user.epoch + 1 }
+      return { name, email, role, epoch: epoch + 1 }
     case 'UserRenamed':
-      return { ...user, name: event.data.name }
-    case 'EmailChanged': {
-      const { email, login, claimRevision } = event.data
-      return { ...user, email, login, claimRevision }
-    }
+      return { name: event.data.name, email, role, epoch }
+    case 'EmailChanged':
+      return { name, email: event.data.email, role, epoch }
+    case 'RoleGranted':
+      return { name, email, role: event.data.role, epoch: epoch + 1 }
+    case 'UserErased':
+      return { ...noProfile, epoch: epoch + 1 }
+    default:
+      return profile
+  }
+}
+
+const evolve = (user: User, event: UserEvent): User => {
+  const next = { ...user, ...evolveProfile(user, event) }
+  switch (event.type) {
+    case 'UserRegistered':
+      return { ...next, registered: true, login: event.data.login, claimRevision: event.data.claimRevision }
+    case 'PasswordSet':
+      return { ...next, hash: event.data.hash }
+    case 'EmailChanged':
+      return { ...next, login: event.data.login, claimRevision: event.data.claimRevision }
     case 'EmailClaimVoided': {
       const { login, claimRevision } = event.data
-      return { ...user, voids: [...user.voids, { login, claimRevision }] }
+      return { ...next, voids: [...user.voids, { login, claimRevision }] }
     }
-    case 'RoleGranted':
-      return { ...user, role: event.data.role, epoch: user.epoch + 1 }
     case 'UserErased':
-      return { ...initial, registered: user.registered, erased: true, epoch: user.epoch + 1 }
+      return { ...initial, registered: user.registered, erased: true, epoch: next.epoch }
+    default:
+      return next
   }
 }
 
@@ -136,5 +155,13 @@ export const user: Decider<User, UserCommand, UserEvent> = {
   initial,
   decide,
   evolve,
-  accepts: (event) => event.type !== 'EmailClaimVoided',
+  says: {
+    UserRegistered: 'accepted',
+    PasswordSet: 'accepted',
+    UserRenamed: 'accepted',
+    EmailChanged: 'accepted',
+    EmailClaimVoided: 'nothing',
+    RoleGranted: 'accepted',
+    UserErased: 'accepted',
+  },
 }

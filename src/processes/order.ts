@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { CartCommands } from '../commands/cart.js'
 import type { CommandContext } from '../commands/engine/context.js'
 import type { OrderCommands } from '../commands/order.js'
-import type { Id, OrderId, UserId } from '../domain/ids.js'
+import type { AnyId, OrderId, UserId } from '../domain/ids.js'
 import { sleep } from '../platform/async.js'
 
 /** Something that a command may have left half done; `mark` changes when it moves on. */
-export type Unsettled<StreamId extends Id> = { readonly id: StreamId; readonly mark: string | number }
+export type Unsettled<StreamId extends AnyId> = { readonly id: StreamId; readonly mark: string | number }
 
 /** After a crash of a busy shop there are many, and each is mostly a matter of waiting for the store. */
 const atOnce = 8

@@ -1,6 +1,6 @@
 import type { UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
-import { type Order, type OrderEvent, type OrderItem, order, type Terms } from '../domain/order.js'
+import { evolveProgress, noProgress, type OrderEvent, type OrderItem, type OrderProgress, type Terms } from '../domain/order.js'
 import { projection } from './projection.js'
 
 export type OrderRow = {
@@ -10,7 +10,7 @@ export type OrderRow = {
   readonly items: readonly OrderItem[]
   readonly price: Cents
   readonly status: string
-  readonly phase: Exclude<Order['phase'], 'none'>
+  readonly phase: Exclude<OrderProgress['phase'], 'none'>
   /** Whether it was ever accepted: only then is it in a list. */
   readonly placed: boolean
   /** Whether nothing remains to be done for it in the products' streams. */
@@ -41,14 +41,13 @@ export const orders = projection<OrderRow, OrderEvent>({
     { name: 'unsettled', on: '(stream_id) where not settled' },
   ],
   evolve: (row, event) => {
-    // What it takes to be settled is the decider's knowledge: its own fold answers, so that the two never part.
-    // (An order's fold has no use for the revision, and no answer for the types of a newer release.)
-    const next = order.evolve(stateOf(row), event, 0) as Order | undefined
-    if (!next) return row
+    const before = progressOf(row)
+    const next = evolveProgress(before, event)
+    if (next === before) return row
     if (next.phase === 'none') throw new Error(`${event.type} before OrderRequested`)
     return {
       customer_id: next.customerId ?? null,
-      ...shown(row, next),
+      ...(next.terms ?? next.requested ?? nothing),
       phase: next.phase,
       placed: next.placed,
       settled: next.settled,
@@ -62,19 +61,14 @@ const nothing: Terms = { items: [], price: 0, status: '' }
 
 const termsOf = ({ items, price, status }: Terms): Terms => ({ items, price, status })
 
-const shown = (row: OrderRow | undefined, { terms, open, asked }: Order): Terms =>
-  terms ?? (open === 'order' ? asked : row && termsOf(row)) ?? nothing
-
-/** As much of the decider's state as the next event's effect on a row depends on. */
-const stateOf = (row: OrderRow | undefined): Order =>
+/** A row holds all of it, so that what the domain makes of an event is what the row shows. */
+const progressOf = (row: OrderRow | undefined): OrderProgress =>
   row
     ? {
-        ...order.initial,
         customerId: row.customer_id ?? undefined,
-        terms: row.placed ? termsOf(row) : undefined,
-        open: row.phase === 'requested' ? 'order' : undefined,
+        ...(row.placed ? { terms: termsOf(row), requested: undefined } : { terms: undefined, requested: termsOf(row) }),
         phase: row.phase,
         placed: row.placed,
         settled: row.settled,
       }
-    : order.initial
+    : noProgress

@@ -1,5 +1,5 @@
 import type { Cents } from '../domain/money.js'
-import type { ProductEvent } from '../domain/product.js'
+import { evolveListing, type Listing, notListed, type ProductEvent } from '../domain/product.js'
 import { projection } from './projection.js'
 
 export type ProductRow = {
@@ -21,25 +21,14 @@ export const products = projection<ProductRow, ProductEvent>({
     table.boolean('retired').notNullable()
   },
   evolve: (row, event) => {
-    if (event.type === 'ProductAdded') {
-      const { name, stock, price } = event.data
-      return { name, stock, price: price ?? null, retired: false }
-    }
-    if (!row) throw new Error(`${event.type} before ProductAdded`)
-    switch (event.type) {
-      case 'ProductRenamed':
-        return { ...row, name: event.data.name }
-      case 'ProductPriced':
-        return { ...row, price: event.data.price }
-      case 'StockCounted':
-        return { ...row, stock: event.data.stock }
-      case 'StockReserved':
-        return { ...row, stock: row.stock + event.data.was - event.data.quantity }
-      case 'ProductRetired':
-        return { ...row, retired: true }
-      default:
-        // Taken goods were not free before; a state carried forward repeats what the row has.
-        return row
-    }
+    if (!row && event.type !== 'ProductAdded') throw new Error(`${event.type} before ProductAdded`)
+    const before = listingOf(row)
+    const next = evolveListing(before, event)
+    if (next === before) return row
+    return { name: next.name, stock: next.free, price: next.price ?? null, retired: next.retired }
   },
 })
+
+/** A row holds all of it, so that what the domain makes of an event is what the row shows. */
+const listingOf = (row: ProductRow | undefined): Listing =>
+  row ? { name: row.name, price: row.price ?? undefined, free: row.stock, retired: row.retired } : notListed

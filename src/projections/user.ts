@@ -1,7 +1,7 @@
-import type { Role, UserEvent } from '../domain/user.js'
+import { evolveProfile, noProfile, type Profile, type UserEvent } from '../domain/user.js'
 import { projection } from './projection.js'
 
-export type UserRow = { readonly name: string; readonly email: string; readonly role: Role; readonly epoch: number }
+export type UserRow = Profile
 
 /** No row for a stream of voids alone, and none after the erasure: both ways there is nobody. */
 export const users = projection<UserRow, UserEvent>({
@@ -16,25 +16,8 @@ export const users = projection<UserRow, UserEvent>({
   },
   indexes: [{ name: 'staff', on: `(role) where role <> 'customer'` }],
   evolve: (row, event) => {
-    if (event.type === 'UserRegistered') {
-      const { name, email } = event.data
-      return { name, email, role: row?.role ?? 'customer', epoch: row?.epoch ?? 0 }
-    }
     // What comes after an erasure, or before a registration, is about nobody.
-    if (!row) return undefined
-    switch (event.type) {
-      case 'PasswordSet':
-        return { ...row, epoch: row.epoch + 1 }
-      case 'UserRenamed':
-        return { ...row, name: event.data.name }
-      case 'EmailChanged':
-        return { ...row, email: event.data.email }
-      case 'RoleGranted':
-        return { ...row, role: event.data.role, epoch: row.epoch + 1 }
-      case 'UserErased':
-        return undefined
-      default:
-        return row
-    }
+    if ((!row && event.type !== 'UserRegistered') || event.type === 'UserErased') return undefined
+    return evolveProfile(row ?? noProfile, event)
   },
 })

@@ -54,7 +54,7 @@ export const createCarts = (read: Read) => ({
 
 type CartJoined = {
   revision: number | null
-  checkout_order_id: string | null
+  checkout_order_id: OrderId | null
   line: CartLine | null
   parked: string | null
 } & { [K in keyof Omit<RowOf<ProductRow>, 'revision'>]: RowOf<ProductRow>[K] | null }

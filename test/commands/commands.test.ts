@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { KeyReused, PreconditionFailed, Unfinished } from '../../src/commands/engine/context.js'
 import { Rejected } from '../../src/domain/decider.js'
+import { normaliseEmail } from '../../src/domain/email.js'
 import { idOfInteger, type ProductId, type UserId } from '../../src/domain/ids.js'
 import { holdingsOf } from '../../src/domain/reservations.js'
 import { connectStore, type Store, StoreUnavailable } from '../../src/eventstore/store.js'
@@ -21,7 +22,7 @@ const reason = async (work: Promise<unknown>): Promise<string> => {
 }
 const someone = (): UserId => idOfInteger(1 + Math.floor(Math.random() * 2 ** 50))!
 let mails = 0
-const email = () => `person-${++mails}@example.org`
+const email = () => normaliseEmail(`person-${++mails}@example.org`)
 
 describe('commands', () => {
   let store: Store

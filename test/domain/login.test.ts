@@ -14,7 +14,8 @@ describe('login', () => {
   it('claims', () => given().when({ type: 'ClaimEmail', login: 'x', userId: ann, at }).then(claimed(ann)))
   it('claims again, for a claim serves one command', () =>
     given(claimed(ann)).when({ type: 'ClaimEmail', login: 'x', userId: ann, at }).then(claimed(ann)))
-  it('releases', () => given(claimed(ann)).when({ type: 'ReleaseEmail', login: 'x', userId: ann, at }).then(released))
+  it('releases', () =>
+    given(claimed(ann)).when({ type: 'ReleaseEmail', login: 'x', userId: ann, claimRevision: 0, at }).then(released))
   it('knows the newest claim and its revision', () => {
     expect(fold([claimed(ann), claimed(bob)]).claim).to.deep.equal({ userId: bob, revision: 1, at })
     expect(fold([claimed(ann), released]).claim).to.equal(undefined)

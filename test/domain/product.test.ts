@@ -130,8 +130,8 @@ describe('product', () => {
 
   it('carries its state forward and back', () => {
     const state = fold([added, reserved(first, 5), reserved(second, 1), retired])
-    expect(product.books!.read(JSON.parse(JSON.stringify(product.books!.write(state))))).to.deep.equal(state)
+    expect(product.carryForward!.read(JSON.parse(JSON.stringify(product.carryForward!.write(state))))).to.deep.equal(state)
     const bare = fold([{ type: 'ProductAdded', data: { productId, name: 'Tea', stock: 7, at } }])
-    expect(product.books!.read(JSON.parse(JSON.stringify(product.books!.write(bare))))).to.deep.equal(bare)
+    expect(product.carryForward!.read(JSON.parse(JSON.stringify(product.carryForward!.write(bare))))).to.deep.equal(bare)
   })
 })

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { normaliseEmail } from '../../src/domain/email.js'
 import type { UserId } from '../../src/domain/ids.js'
 import { isVoid, secretTypes, user } from '../../src/domain/user.js'
 import { scenarios } from '../support/given.js'
@@ -7,11 +8,14 @@ const at = '2026-01-01T00:00:00.000Z'
 const userId = '000000000000000000000001' as UserId
 const registered = {
   type: 'UserRegistered' as const,
-  data: { userId, name: 'Ann', email: 'ann@x.io', login: 'a', claimRevision: 0, at },
+  data: { userId, name: 'Ann', email: normaliseEmail('ann@x.io'), login: 'a', claimRevision: 0, at },
 }
 const password = (hash: string) => ({ type: 'PasswordSet' as const, data: { userId, hash, at } })
 const renamed = (name: string) => ({ type: 'UserRenamed' as const, data: { userId, name, at } })
-const moved = { type: 'EmailChanged' as const, data: { userId, email: 'b@x.io', login: 'b', claimRevision: 3, at } }
+const moved = {
+  type: 'EmailChanged' as const,
+  data: { userId, email: normaliseEmail('b@x.io'), login: 'b', claimRevision: 3, at },
+}
 const voided = (claimRevision: number) => ({ type: 'EmailClaimVoided' as const, data: { userId, login: 'b', claimRevision, at } })
 const staff = { type: 'RoleGranted' as const, data: { userId, role: 'staff' as const, at } }
 const erased = { type: 'UserErased' as const, data: { userId, at } }
@@ -21,13 +25,22 @@ const edit = { type: 'Edit' as const, userId, at }
 describe('user', () => {
   it('registers, with the password in an event of its own', () =>
     given()
-      .when({ type: 'Register', userId, name: 'Ann', email: 'ann@x.io', login: 'a', claimRevision: 0, hash: 'h', at })
+      .when({
+        type: 'Register',
+        userId,
+        name: 'Ann',
+        email: normaliseEmail('ann@x.io'),
+        login: 'a',
+        claimRevision: 0,
+        hash: 'h',
+        at,
+      })
       .then(registered, password('h')))
   it('marks the password secret', () => expect([...secretTypes]).to.deep.equal(['PasswordSet']))
 
   it('edits what was given', () =>
     given(registered, password('h'))
-      .when({ ...edit, name: 'Anna', email: { email: 'b@x.io', login: 'b', claimRevision: 3 }, hash: 'i' })
+      .when({ ...edit, name: 'Anna', email: { email: normaliseEmail('b@x.io'), login: 'b', claimRevision: 3 }, hash: 'i' })
       .then(renamed('Anna'), moved, password('i')))
   it('edits nothing where nothing changes', () =>
     given(registered, renamed('Anna'))
@@ -43,7 +56,7 @@ describe('user', () => {
   })
   it('does not move to an e-mail whose claim was ended', () =>
     given(registered, voided(3))
-      .when({ ...edit, email: { email: 'b@x.io', login: 'b', claimRevision: 3 } })
+      .when({ ...edit, email: { email: normaliseEmail('b@x.io'), login: 'b', claimRevision: 3 } })
       .rejected('EmailTaken'))
 
   it('ends a claim once, and with it the earlier ones', () => {

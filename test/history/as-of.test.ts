@@ -91,7 +91,7 @@ describe('as of then', () => {
     expect(await past.order(bad as OrderId, { time: at(10) })).to.equal(undefined)
     expect(await past.cart(bad as UserId, { revision: 0 })).to.deep.include({
       value: undefined,
-      parked: 'an amount that is none',
+      parked: 'the amount is three, which is no whole number',
     })
   })
   it('reads a long stream page by page', async () => {

@@ -66,7 +66,7 @@ describe('recovery', () => {
   })
 
   it('takes up what has stood still for the delay, and nothing that moves', async () => {
-    const [still, moving] = [someone() as OrderId, someone() as OrderId]
+    const [still, moving] = [idOfInteger(101)!, idOfInteger(102)!]
     const taken: string[] = []
     let revision = 0
     const recovery = createOrderRecovery({
@@ -91,7 +91,7 @@ describe('recovery', () => {
   })
 
   it('tells of what failed, goes on with the others, and tries again after the delay', async () => {
-    const ids = [someone(), someone()] as OrderId[]
+    const ids = [idOfInteger(103)!, idOfInteger(104)!]
     const [told, taken]: [string[], string[]] = [[], []]
     const recovery = createOrderRecovery({
       orders: {

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { CartEvent } from '../../src/domain/cart.js'
 import type { DomainEvent } from '../../src/domain/decider.js'
+import { normaliseEmail } from '../../src/domain/email.js'
 import type { OrderId, ProductId, UserId } from '../../src/domain/ids.js'
 import type { OrderEvent } from '../../src/domain/order.js'
 import type { ProductEvent } from '../../src/domain/product.js'
@@ -26,7 +27,10 @@ const fold =
 describe('users, folded', () => {
   const user = fold(users)
   const claim = { login: 'l1', claimRevision: 0 }
-  const registered: UserEvent = { type: 'UserRegistered', data: { userId, name: 'Ann', email: 'ann@example.org', ...claim, at } }
+  const registered: UserEvent = {
+    type: 'UserRegistered',
+    data: { userId, name: 'Ann', email: normaliseEmail('ann@example.org'), ...claim, at },
+  }
   const password: UserEvent = { type: 'PasswordSet', data: { userId, hash: '$2b$', at } }
   const voided: UserEvent = { type: 'EmailClaimVoided', data: { userId, ...claim, at } }
 
@@ -37,7 +41,7 @@ describe('users, folded', () => {
     const row = user(
       registered,
       { type: 'UserRenamed', data: { userId, name: 'Anna', at } },
-      { type: 'EmailChanged', data: { userId, email: 'anna@example.org', login: 'l2', claimRevision: 3, at } },
+      { type: 'EmailChanged', data: { userId, email: normaliseEmail('anna@example.org'), login: 'l2', claimRevision: 3, at } },
     )
     expect(row).to.deep.include({ name: 'Anna', email: 'anna@example.org', epoch: 0 })
   })

@@ -4,7 +4,7 @@ import type { AnyDecider } from '../../src/commands/engine/stream-state.js'
 import { type Commands, createCommands } from '../../src/commands/index.js'
 import { cart as cartDecider } from '../../src/domain/cart.js'
 import type { DomainEvent } from '../../src/domain/decider.js'
-import type { Id, OrderId, ProductId, UserId } from '../../src/domain/ids.js'
+import type { AnyId, OrderId, ProductId, UserId } from '../../src/domain/ids.js'
 import { order as orderDecider } from '../../src/domain/order.js'
 import { product as productDecider } from '../../src/domain/product.js'
 import { user as userDecider } from '../../src/domain/user.js'
@@ -29,7 +29,7 @@ export const keyOf = (name: string, request = 'same'): CommandKey => ({
 const folded = async <State, Event extends DomainEvent>(
   store: Store,
   decider: AnyDecider<State, Event>,
-  id: Id,
+  id: AnyId,
 ): Promise<State> =>
   (await store.read(`${decider.category}-${id}`)).reduce(
     (state, { type, data, revision }) => decider.evolve(state, { type, data } as Event, revision),
@@ -38,7 +38,10 @@ const folded = async <State, Event extends DomainEvent>(
 
 export const productNow = (store: Store, id: ProductId) => folded(store, productDecider, id)
 export const orderNow = (store: Store, id: OrderId) => folded(store, orderDecider, id)
-export const cartNow = (store: Store, id: UserId) => folded(store, cartDecider, id)
+export const cartNow = async (store: Store, id: UserId) => {
+  const { lines, checkout } = await folded(store, cartDecider, id)
+  return { lines: new Map(lines.map(({ productId, amount }) => [productId, amount])), checkout }
+}
 export const userNow = (store: Store, id: UserId) => folded(store, userDecider, id)
 
 export const typesOf = (events: readonly RecordedEvent[]): string[] => events.map(({ type }) => type)

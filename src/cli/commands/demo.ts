@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { CommandContext } from '../../commands/engine/context.js'
 import { type CommandSettings, createCommands } from '../../commands/index.js'
 import { Rejected } from '../../domain/decider.js'
+import { type Email, normaliseEmail } from '../../domain/email.js'
 import type { OrderId, ProductId, UserId } from '../../domain/ids.js'
 import type { Store } from '../../eventstore/store.js'
 
@@ -129,7 +130,7 @@ export const fillDemo = async (store: Store, settings: CommandSettings, isEmpty:
   }
 }
 
-const emailOf = (name: string): string => `${name.toLowerCase()}@demo.example`
+const emailOf = (name: string): Email => normaliseEmail(`${name}@demo.example`)
 
 /** What is sold out in the demo's weeks is no failure: the customer goes home. */
 const unlessSoldOut = (error: unknown): void => {

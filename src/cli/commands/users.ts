@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { createCommands } from '../../commands/index.js'
 import { Rejected } from '../../domain/decider.js'
+import { normaliseEmail } from '../../domain/email.js'
 import type { Role } from '../../domain/user.js'
-import { normaliseEmail } from '../../http/api/wire.js'
 import type { Instance } from '../instance.js'
 
 export const grant = async ({ store, secrets, config }: Instance, email: string, role: Role): Promise<void> => {

@@ -13,11 +13,11 @@ export const booksOf = <State, Event extends DomainEvent>(
   decider: AnyDecider<State, Event>,
   loaded: Loaded<State>,
 ): { readonly type: string; readonly data: CarriedPart }[] => {
-  const carried: Carried = { state: decider.books!.write(loaded.state), keys: keysOf(loaded.keys) }
+  const carried: Carried = { state: decider.carryForward!.write(loaded.state), keys: keysOf(loaded.keys) }
   const text = JSON.stringify(carried)
   const parts = Math.ceil(text.length / partSize)
   return Array.from({ length: parts }, (_, i) => ({
-    type: decider.books!.type,
+    type: decider.carryForward!.type,
     data: { part: i + 1, parts, carried: text.slice(i * partSize, (i + 1) * partSize), at: loaded.at },
   }))
 }
@@ -30,7 +30,7 @@ export const carriedBy = <State, Event extends DomainEvent>(
   decider: AnyDecider<State, Event>,
   newestFirst: readonly RecordedEvent[],
 ): { readonly loaded: Loaded<State>; readonly newer: number } | undefined => {
-  const { books } = decider
+  const { carryForward: books } = decider
   if (!books) return undefined
   for (const [newer, event] of newestFirst.entries()) {
     if (event.type !== books.type) continue

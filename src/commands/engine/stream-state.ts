@@ -48,21 +48,21 @@ export const fold = <State, Event extends DomainEvent>(
   const event = { type: recorded.type, data: upcast(recorded.type, recorded.data, recorded.metadata.schema) } as Event
   const { commandId, requestHash } = recorded.metadata
   const key = commandId !== undefined && requestHash !== undefined ? { commandId, requestHash } : undefined
-  const accepts = key && decider.accepts(event)
+  const accepts = key && decider.says[event.type as Event['type']] === 'accepted'
   return {
     state: decider.evolve(loaded.state, event, recorded.revision),
     revision: recorded.revision,
     position: recorded.position,
     at: event.data.at,
     keys: accepts ? withKey(loaded.keys, key, recorded.revision, event.data.at) : loaded.keys,
-    opened: decider.asks?.(event) ? key : loaded.opened,
+    opened: decider.says[event.type as Event['type']] === 'asked' ? key : loaded.opened,
     booksClosed: closesBooks(decider, event) ? recorded.revision : loaded.booksClosed,
   }
 }
 
 /** Whoever wrote them: what they carry need not be carried again by everybody. */
 const closesBooks = <State, Event extends DomainEvent>(decider: AnyDecider<State, Event>, { type, data }: Event): boolean => {
-  if (type !== decider.books?.type) return false
+  if (type !== decider.carryForward?.type) return false
   const { part, parts } = data as unknown as CarriedPart
   return part === parts
 }

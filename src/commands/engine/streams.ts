@@ -90,7 +90,7 @@ export const createStreams = (
   const loadNewest: Streams['load'] = async (decider, id, context) => {
     const name = nameOf(decider, id)
     const known = cached(decider, id)
-    if (!known && decider.books) return remember(name, await loadWhole(decider, name, undefined, context))
+    if (!known && decider.carryForward) return remember(name, await loadWhole(decider, name, undefined, context))
     // Each page is remembered: a stream that takes longer to read than a command may is read on by the next one.
     for (let loaded = known ?? nothing(decider.initial); ; ) {
       const page = await read(name, { from: loaded.revision + 1, maxCount: pageSize }, context)
@@ -100,7 +100,7 @@ export const createStreams = (
       )
       if (page.length < pageSize) return loaded
       // So far behind, the way back from the end is shorter where the books were closed since.
-      if (decider.books) return remember(name, await loadWhole(decider, name, undefined, context))
+      if (decider.carryForward) return remember(name, await loadWhole(decider, name, undefined, context))
     }
   }
 
@@ -138,7 +138,7 @@ export const createStreams = (
     )
     if (next.revision !== revision) throw new Error(`${name}: the store wrote revision ${revision}, expected ${next.revision}`)
     context.onPosition?.(position)
-    if (key && events.some(decider.accepts)) onAccepted(key)
+    if (key && events.some(({ type }) => decider.says[type as (typeof events)[number]['type']] === 'accepted')) onAccepted(key)
     return closeBooks(decider, name, remember(name, next), context)
   }
 
@@ -168,7 +168,7 @@ export const createStreams = (
     loaded: Loaded<State>,
     context: CommandContext,
   ): Promise<Loaded<State>> => {
-    if (!decider.books || loaded.revision - loaded.booksClosed < booksEvery) return loaded
+    if (!decider.carryForward || loaded.revision - loaded.booksClosed < booksEvery) return loaded
     let last = loaded
     try {
       for (const part of booksOf(decider, loaded)) {

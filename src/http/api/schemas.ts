@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { maxAmount } from '../../domain/cart.js'
-import { type Id, parseId } from '../../domain/ids.js'
-import { centsOfDecimal, exactBelow } from '../../domain/money.js'
-import { maxPrice, maxStock, normaliseEmail } from './wire.js'
+import { normaliseEmail } from '../../domain/email.js'
+import { type AnyId, type Id, parseId } from '../../domain/ids.js'
+import { centsOfDecimal, decimalOfCents, exactBelow } from '../../domain/money.js'
+import { maxPrice, maxStock } from '../../domain/product.js'
 
 /**
  * What requests may hold: the one source of validation and of the OpenAPI document. Each output is in the domain's words (ids, cents,
@@ -51,7 +52,8 @@ const money = (max: number, what: string) =>
     })
     .meta({ minimum: 0, maximum: max, multipleOf: 0.01, description: 'A decimal number with at most two places' })
 
-const productPrice = money(maxPrice, `a number from 0 to ${maxPrice} with at most two decimal places`)
+const highestPrice = decimalOfCents(maxPrice)
+const productPrice = money(highestPrice, `a number from 0 to ${highestPrice} with at most two decimal places`)
 /** Several times what an order's items can sum up to. */
 const total = money(exactBelow - 0.01, 'a number of at least 0 with at most two decimal places')
 
@@ -79,8 +81,8 @@ const items = z
   .transform((list) => list.map(({ product_id, quantity }) => ({ productId: product_id, quantity })))
   .refine(addsUp, `must not add up to more than ${maxAmount} of a product`)
 
-function addsUp(list: readonly { productId: Id; quantity: number }[]): boolean {
-  const sums = new Map<Id, number>()
+function addsUp(list: readonly { productId: AnyId; quantity: number }[]): boolean {
+  const sums = new Map<AnyId, number>()
   for (const { productId, quantity } of list) sums.set(productId, (sums.get(productId) ?? 0) + quantity)
   return [...sums.values()].every((sum) => sum <= maxAmount)
 }

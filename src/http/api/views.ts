@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Id, integerOfId, type OrderId, type ProductId, type UserId } from '../../domain/ids.js'
+import { type AnyId, integerOfId, type OrderId, type ProductId, type UserId } from '../../domain/ids.js'
 import { type Cents, decimalOfCents } from '../../domain/money.js'
 
 /** What answers hold: each schema beside the function that makes it from the domain's words. Fields may be added, never renamed. */
@@ -9,7 +9,7 @@ const hexId = z.string().meta({ description: '24 hexadecimal digits' })
 const money = z.number().meta({ description: 'A decimal number with at most two places' })
 
 /** Both spellings; ids of nothing have no integer, but nothing is answered by one. */
-const spelled = (id: Id) => ({ id: integerOfId(id), _id: id })
+const spelled = (id: AnyId) => ({ id: integerOfId(id), _id: id })
 
 export const productView = z.object({ id: integerId, _id: hexId, name: z.string(), stock: z.int(), price: money.optional() })
 

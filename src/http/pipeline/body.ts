@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import rawBody from 'raw-body'
 import type { z } from 'zod'
-import { maxBody } from '../api/wire.js'
 import { Refusal } from './errors.js'
+
+const maxBody = 100 * 1024
 
 /**
  * The JSON of a request's body; an empty object where there is none. Throws `Refusal`: 415 for another type or encoding than JSON in

@@ -5,6 +5,7 @@ import { idOfKey } from '../../../src/commands/engine/idempotency/command-key.js
 import { nothing } from '../../../src/commands/engine/stream-state.js'
 import type { Commands } from '../../../src/commands/index.js'
 import { Rejected } from '../../../src/domain/decider.js'
+import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../../src/domain/ids.js'
 import { product } from '../../../src/domain/product.js'
 import { holdingsOf } from '../../../src/domain/reservations.js'
@@ -107,7 +108,7 @@ const tellingReads = (store: Store, category: string, times: number) => {
 const someone = (): UserId => idOfInteger(1 + Math.floor(Math.random() * 2 ** 50))!
 const freshKey = (): CommandKey => keyOf(`interleaving-${someone()}`)
 let mails = 0
-const address = (name: string) => `${name}-${++mails}@interleavings.example.org`
+const address = (name: string) => normaliseEmail(`${name}-${++mails}@interleavings.example.org`)
 const password = 'the password of the one who moves'
 
 describe('processes that come in between each other', () => {
@@ -491,11 +492,11 @@ describe('processes that come in between each other', () => {
   })
 
   describe('e-mails', () => {
-    const register = async (email: string, secret = password): Promise<UserId> =>
+    const register = async (email: Email, secret = password): Promise<UserId> =>
       (await fresh().users.register(context(), { email, password: secret })).value.userId
-    const moveTo = (users: Commands['users'], userId: UserId, email: string) =>
+    const moveTo = (users: Commands['users'], userId: UserId, email: Email) =>
       users.edit(context(), { userId, oldPassword: password, email })
-    const logIn = async (email: string, secret = password): Promise<UserId> =>
+    const logIn = async (email: Email, secret = password): Promise<UserId> =>
       (await fresh().users.logIn(context(), { email, password: secret })).value.userId
 
     for (const { name, type, when } of [

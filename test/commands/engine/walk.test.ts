@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { KeyReused, Unfinished } from '../../../src/commands/engine/context.js'
 import type { Commands } from '../../../src/commands/index.js'
 import { Rejected } from '../../../src/domain/decider.js'
+import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../../src/domain/ids.js'
 import { quantityOf } from '../../../src/domain/order.js'
 import { holdingOf, holdingsOf } from '../../../src/domain/reservations.js'
@@ -291,8 +292,8 @@ function stockScenarios(): Scenario<StockWorld>[] {
 
 type EmailWorld = {
   /** The e-mail that is wanted, and the one that the user has where there is a user. */
-  readonly wanted: string
-  readonly had?: string
+  readonly wanted: Email
+  readonly had?: Email
   readonly userId?: UserId
   readonly since: RecordedEvent
   /** The passwords of those who came in between. */
@@ -310,10 +311,10 @@ const assertEmailHolds = async (store: Store, world: EmailWorld, answer?: Answer
     if (!(outcome instanceof Error)) world.rivals.set(outcome.value.userId, rivals)
     else expect(outcome).to.be.instanceOf(Rejected).with.property('reason', 'EmailTaken')
   }
-  const owners = new Map<string, UserId>()
+  const owners = new Map<Email, UserId>()
   for (const userId of await usersSince(store, world.since)) {
     const { registered, email } = await userNow(store, userId)
-    if (!registered) continue
+    if (!registered || email === '') continue
     expect(owners.has(email)).to.equal(false)
     owners.set(email, userId)
     const account = await users.logIn(context(), { email, password: world.rivals.get(userId) ?? password })
@@ -335,7 +336,7 @@ const usersSince = async (store: Store, since: RecordedEvent): Promise<Set<UserI
 
 function emailScenarios(): Scenario<EmailWorld>[] {
   let count = 0
-  const address = (name: string) => `${name}-${++count}@example.org`
+  const address = (name: string) => normaliseEmail(`${name}-${++count}@example.org`)
   const begin = async (store: Store): Promise<EmailWorld> => {
     return { wanted: address('wanted'), since: await mark(store), rivals: new Map() }
   }

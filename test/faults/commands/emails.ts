@@ -1,4 +1,5 @@
 import type { Account } from '../../../src/commands/user.js'
+import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import type { UserId } from '../../../src/domain/ids.js'
 import { user } from '../../../src/domain/user.js'
 import { emailsWrong } from './invariants.js'
@@ -7,7 +8,7 @@ import { type Answer, type Asked, answerOf, type World, type WorldCommands } fro
 type Actor = { readonly name: string; readonly commands: WorldCommands; readonly within: number }
 
 /** Few e-mails, which the users who are there from the start move between and others register. */
-type Town = { readonly emails: readonly string[]; readonly users: readonly UserId[]; readonly byKey: Map<string, UserId> }
+type Town = { readonly emails: readonly Email[]; readonly users: readonly UserId[]; readonly byKey: Map<string, UserId> }
 
 const password = 'secret'
 const endless = 1e7
@@ -68,7 +69,7 @@ const isOf = (world: World, userId: string, email: string): boolean => {
 /** Registrations and moves over the same few e-mails. */
 export const playEmails = async (world: World): Promise<void> => {
   const { random, pick, log } = world
-  const emails = ['x', 'y', 'z'].slice(0, 2 + random.below(2))
+  const emails = ['x', 'y', 'z'].slice(0, 2 + random.below(2)).map(normaliseEmail)
   const { users: before } = world.process('before')
   const users: UserId[] = []
   for (const email of emails) {

@@ -1,4 +1,4 @@
-import { cart } from '../../../src/domain/cart.js'
+import { amountOf, cart } from '../../../src/domain/cart.js'
 import type { OrderId, ProductId, UserId } from '../../../src/domain/ids.js'
 import { login } from '../../../src/domain/login.js'
 import { order, quantityOf } from '../../../src/domain/order.js'
@@ -93,7 +93,7 @@ const linesWrong = (log: Log, productId: ProductId, customer: UserId): string | 
     for (const { event } of log.historyOf(order, orderId))
       if (event.type === 'OrderPlaced') ordered += quantityOf(event.data, productId)
   }
-  const left = log.stateOf(cart, customer).lines.get(productId) ?? 0
+  const left = amountOf(log.stateOf(cart, customer).lines, productId)
   return ordered + left === added
     ? undefined
     : `of ${productId}, ${added} came into the cart, ${ordered} were ordered, ${left} are left`

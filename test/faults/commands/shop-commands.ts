@@ -92,7 +92,7 @@ const update = (world: World, shop: Shop, { name, commands, within }: Actor, cha
   const check = ({ done, refused }: Answer<unknown>) => {
     const history = world.log.historyOf(order, orderId)
     const mine = history.filter(({ metadata }) => metadata.$correlationId === context.correlationId)
-    const accepted = mine.find(({ event }) => order.accepts(event))
+    const accepted = mine.find(({ event }) => order.says[event.type] === 'accepted')
     if (done && accepted && !key.key) {
       if (done.position < accepted.position) world.wrong(`${orderId} was answered with a position before its own`)
       // A revision further on would let the asker overwrite, with If-Match, what another has changed unseen.
@@ -113,7 +113,7 @@ const update = (world: World, shop: Shop, { name, commands, within }: Actor, cha
 const checkout = (world: World, shop: Shop, { name, commands, within }: Actor, more: Partial<CommandContext>): Asked => {
   const context = world.context(within, more)
   if (context.key) shop.checkoutKeys.set(context.correlationId, context.key.commandId)
-  const amounts = [...world.log.stateOf(cart, customer).lines.values()]
+  const amounts = world.log.stateOf(cart, customer).lines.map(({ amount }) => amount)
   const price = shop.allPriced || amounts.length === 0 ? {} : { price: 100 * amounts.reduce((sum, amount) => sum + amount, 0) }
   const work = commands.cart.checkout(context, { customerId: customer, ...price })
   const isRepeat = wasPlaced(world, shop, context) && !world.log.stateOf(cart, customer).checkout

@@ -1,4 +1,5 @@
 import { cart } from '../../../domain/cart.js'
+import type { Says } from '../../../domain/decider.js'
 import { order } from '../../../domain/order.js'
 import { product } from '../../../domain/product.js'
 import { user } from '../../../domain/user.js'
@@ -31,10 +32,10 @@ type Seen = { readonly type: string; readonly streamId: string; readonly metadat
 /** `unchangedAt`: the command changed nothing, and its stream stood at this revision. */
 type Known = { readonly requestHash: string; readonly unchangedAt?: number }
 
-type Accepts = (event: { readonly type: string }) => boolean
-
 /** Whether an event accepts its command, a decider tells by its type. */
-const accepting = new Map([user, product, cart, order].map(({ category, accepts }) => [category, accepts as Accepts]))
+const saysOf: ReadonlyMap<string, { readonly [type: string]: Says }> = new Map(
+  [user, product, cart, order].map(({ category, says }) => [category, says]),
+)
 
 /** `size`: keys that are remembered, the newest; 100,000 take some 25 MB. */
 export const createKeys = (size = 100_000): Keys => {
@@ -76,8 +77,8 @@ export const createKeys = (size = 100_000): Keys => {
     for (const { type, streamId, metadata } of events) {
       const { commandId, requestHash } = metadata ?? {}
       if (commandId === undefined || requestHash === undefined) continue
-      const accepts = accepting.get(streamId.slice(0, streamId.indexOf('-')))
-      if (accepts?.({ type })) accepted({ commandId, requestHash })
+      const says = saysOf.get(streamId.slice(0, streamId.indexOf('-')))?.[type]
+      if (says === 'accepted') accepted({ commandId, requestHash })
     }
   }
 
