@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { descendantsOf, freePort, type Shop, spawnCli, spawnShop } from '../../support/spawn-shop.js'
 
 /**
- * A shop under load, one process of which is killed with SIGKILL again and again: the event store, Postgres, the app itself. What was
+ * A shop under load, one process of which is killed with SIGKILL, or stopped for a while with SIGSTOP, again and again: the event store,
+ * Postgres, one of two processes that serve HTTP, the app itself. What was
  * acknowledged must be there afterwards, each request once however often it had to be sent, and not one unit more sold than there was.
  */
 const seconds = Number(process.env.SECONDS ?? 60)
@@ -55,6 +56,7 @@ const env = {
   RATE_LIMIT: '0',
   LOGIN_RATE_LIMIT: '0',
   LOG_LEVEL: 'warn',
+  HTTP_WORKERS: '2',
 }
 const url = `http://127.0.0.1:${port}`
 
@@ -137,26 +139,45 @@ const act = async (client: Client, products: readonly string[]): Promise<void> =
 
 // ---------------------------------------------------------------- the killing
 
-const kills = { 'event store': 0, Postgres: 0, app: 0 }
+const kills = { 'event store': 0, Postgres: 0, 'HTTP worker': 0, app: 0 }
+const targets = Object.keys(kills) as (keyof typeof kills)[]
+const commands = { 'event store': /eventstore\/main/, Postgres: / -D /, 'HTTP worker': /workers\/worker/, app: /cli\/index/ }
+let stops = 0
+
+const signal = (pid: number, name: NodeJS.Signals): boolean => {
+  try {
+    return process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    return false
+  }
+}
+
+/** Sleeps, and goes on as if nothing had been: longer than a lease, so that others may have taken over. */
+const stopOne = async (shop: Shop, random: () => number): Promise<void> => {
+  const target = targets[Math.floor(random() * targets.length)]!
+  const pids = target === 'app' ? [shop.pid] : victimsOf(shop, target)
+  for (const pid of pids) signal(pid, 'SIGSTOP')
+  await wait(500 + random() * 5_500)
+  for (const pid of pids) signal(pid, 'SIGCONT')
+  stops++
+}
+
+const victimsOf = (shop: Shop, target: keyof typeof kills): number[] => {
+  const found = descendantsOf(shop.pid).filter(({ command }) => commands[target].test(command) && !command.startsWith('/bin/sh'))
+  // Of the workers one, so that the other goes on.
+  return found.map(({ pid }) => pid).slice(0, target === 'HTTP worker' ? 1 : found.length)
+}
 
 const killOne = async (shop: Shop, random: () => number): Promise<Shop> => {
-  const target = (['event store', 'Postgres', 'app'] as const)[Math.floor(random() * 3)]!
+  const target = targets[Math.floor(random() * targets.length)]!
   if (target === 'app') {
     process.kill(shop.pid, 'SIGKILL')
     await shop.exited
     kills.app++
     return spawnShop({ data, port, env })
   }
-  const isIt = target === 'Postgres' ? / -D / : /eventstore\/main/
-  const victims = descendantsOf(shop.pid).filter(({ command }) => isIt.test(command) && !command.startsWith('/bin/sh'))
-  for (const { pid } of victims) {
-    try {
-      process.kill(pid, 'SIGKILL')
-      kills[target]++
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
-  }
+  for (const pid of victimsOf(shop, target)) if (signal(pid, 'SIGKILL')) kills[target]++
   return shop
 }
 
@@ -254,7 +275,8 @@ const main = async (): Promise<void> => {
   try {
     for (; round < rounds && performance.now() < ends; round++) {
       await wait(500 + random() * 2_500)
-      shop = await killOne(shop, random)
+      if (random() < 0.3) await stopOne(shop, random)
+      else shop = await killOne(shop, random)
     }
   } finally {
     over = true
@@ -265,7 +287,7 @@ const main = async (): Promise<void> => {
   check((await shop.stop()) === 0, 'the shop did not stop in order')
   const orders = clients.reduce((sum, client) => sum + client.orders.size, 0)
   console.log(
-    `${round} kills (${JSON.stringify(kills)}), ${sent} requests, ${again} sent again, ${orders} orders, ${checks} checks, SEED=${seed}`,
+    `${round} rounds, kills ${JSON.stringify(kills)}, ${stops} stops, ${sent} requests, ${again} sent again, ${orders} orders, ${checks} checks, SEED=${seed}`,
   )
 }
 
