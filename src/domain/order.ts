@@ -107,7 +107,8 @@ const initial: Order = { ...noProgress, asked: undefined, open: undefined, place
 
 const refuse = (reason: OrderRejection, detail: { readonly [key: string]: Json } = {}): Rejected => new Rejected(reason, detail)
 
-const word = (status: string): string => status.trim().toLowerCase()
+/** A status as it is compared: trimmed and without case. */
+export const word = (status: string): string => status.trim().toLowerCase()
 const isCancelled = (status: string): boolean => word(status) === 'cancelled'
 const staffWords: ReadonlySet<string> = new Set(['shipped', 'delivered', 'completed'])
 const isStaffs = (status: string): boolean => staffWords.has(word(status))

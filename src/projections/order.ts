@@ -1,6 +1,14 @@
 import type { UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
-import { evolveProgress, noProgress, type OrderEvent, type OrderItem, type OrderProgress, type Terms } from '../domain/order.js'
+import {
+  evolveProgress,
+  noProgress,
+  type OrderEvent,
+  type OrderItem,
+  type OrderProgress,
+  type Terms,
+  word,
+} from '../domain/order.js'
 import { projection } from './projection.js'
 
 export type OrderRow = {
@@ -10,6 +18,8 @@ export type OrderRow = {
   readonly items: readonly OrderItem[]
   readonly price: Cents
   readonly status: string
+  /** The same as it is compared, by lists as by the decider. */
+  readonly status_key: string
   readonly phase: Exclude<OrderProgress['phase'], 'none'>
   /** Whether it was ever accepted: only then is it in a list. */
   readonly placed: boolean
@@ -22,13 +32,14 @@ export type OrderRow = {
 /** A request that was not accepted is a row too, so that recovery finds what a crash left unsettled. */
 export const orders = projection<OrderRow, OrderEvent>({
   name: 'orders',
-  version: 1,
+  version: 2,
   category: 'order',
   columns: (table) => {
     table.text('customer_id')
     table.jsonb('items').notNullable()
     table.bigInteger('price').notNullable()
     table.text('status').notNullable()
+    table.text('status_key').notNullable()
     table.text('phase').notNullable()
     table.boolean('placed').notNullable()
     table.boolean('settled').notNullable()
@@ -38,6 +49,7 @@ export const orders = projection<OrderRow, OrderEvent>({
   indexes: [
     { name: 'newest', on: '(placed_at desc, stream_id desc) where placed' },
     { name: 'customer', on: '(customer_id, placed_at desc, stream_id desc) where placed' },
+    { name: 'status', on: '(status_key, placed_at desc, stream_id desc) where placed' },
     { name: 'unsettled', on: '(stream_id) where not settled' },
   ],
   evolve: (row, event) => {
@@ -45,9 +57,11 @@ export const orders = projection<OrderRow, OrderEvent>({
     const next = evolveProgress(before, event)
     if (next === before) return row
     if (next.phase === 'none') throw new Error(`${event.type} before OrderRequested`)
+    const terms = next.terms ?? next.requested ?? nothing
     return {
       customer_id: next.customerId ?? null,
-      ...(next.terms ?? next.requested ?? nothing),
+      ...terms,
+      status_key: word(terms.status),
       phase: next.phase,
       placed: next.placed,
       settled: next.settled,

@@ -1,4 +1,5 @@
 import type { OrderId, UserId } from '../domain/ids.js'
+import { word } from '../domain/order.js'
 import { type OrderRow, orders } from '../projections/order.js'
 import { idOfStream } from '../projections/projection.js'
 import { type OrderView, orderView } from '../projections/views.js'
@@ -28,7 +29,7 @@ export const createOrders = (read: Read) => ({
       withRows(query, tables.orders!, newestFirst, (page, { raw }) => {
         page.where('placed', true).limit(limit)
         if (customerId !== undefined) page.where('customer_id', customerId)
-        if (status !== undefined) page.where(raw('lower(trim(status)) = lower(trim(?))', [status]))
+        if (status !== undefined) page.where('status_key', word(status))
         if (after !== undefined) {
           const streamId = `${orders.category}-${after}`
           page.where(

@@ -261,6 +261,22 @@ describe('the routes beyond the documents', () => {
       expect(text).to.include(`"key":"${next._id}"`).and.not.include(`id: ${first!.position}\n`)
     })
 
+    it('is followed by many at once, of which nothing is left and nothing warned of', async () => {
+      const { token } = await theAnalyst()
+      const { url } = await app()
+      const warnings: Error[] = []
+      const keep = (warning: Error) => void warnings.push(warning)
+      process.on('warning', keep)
+      const leaving = new AbortController()
+      const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' }
+      const readers = Array.from({ length: 12 }, () => fetch(`${url}/topics/orders/records`, { headers, signal: leaving.signal }))
+      expect((await Promise.all(readers)).map(({ status }) => status)).to.deep.equal(Array(12).fill(200))
+      leaving.abort()
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', keep)
+      expect(warnings.map(({ message }) => message)).to.deep.equal([])
+    })
+
     it('refuses customers (403), nobody (401) and what is no place in it (400)', async () => {
       await refusedInMsg('GET /topics/orders/records?offset=x', {}, 401)
       await refusedInMsg('GET /topics/orders/records?offset=x', { token: (await aCustomer()).token }, 403)
@@ -270,6 +286,17 @@ describe('the routes beyond the documents', () => {
       const headers = { accept: 'text/event-stream', 'last-event-id': 'x' }
       expect(await refusedInMsg('GET /topics/orders/records', { token, headers }, 400)).to.match(/^Last-Event-ID/)
     })
+  })
+
+  describe('descriptions', () => {
+    for (const path of ['/openapi.json', '/asyncapi.json', '/docs']) {
+      it(`GET ${path} has a tag, by which it is not sent again`, async () => {
+        const { status, headers } = await send(`GET ${path}`)
+        expect(status).to.equal(200)
+        const again = await send(`GET ${path}`, { headers: { 'If-None-Match': headers.get('etag')! } })
+        expect([again.status, again.text]).to.deep.equal([304, ''])
+      })
+    }
   })
 
   describe('for those who run it', () => {

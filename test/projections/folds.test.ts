@@ -154,6 +154,7 @@ describe('orders, folded', () => {
     expect(order(requested)).to.deep.equal({
       customer_id: userId,
       ...terms,
+      status_key: 'new',
       phase: 'requested',
       placed: false,
       settled: false,
@@ -193,7 +194,11 @@ describe('orders, folded', () => {
     expect(order(requested, placed, status('paid'))).to.deep.include({ status: 'paid', settled: true })
   })
   it('has something to settle when it is cancelled, and when the goods leave for the first time', () => {
-    expect(order(requested, placed, status('Cancelled'))).to.deep.include({ phase: 'cancelled', settled: false })
+    expect(order(requested, placed, status('Cancelled'))).to.deep.include({
+      status_key: 'cancelled',
+      phase: 'cancelled',
+      settled: false,
+    })
     const shipped = [requested, placed, status('shipped'), settled]
     expect(order(requested, placed, status('shipped'))).to.deep.include({ phase: 'shipped', settled: false })
     expect(order(...shipped, status('lost'), status('delivered'))).to.deep.include({ status: 'delivered', settled: true })

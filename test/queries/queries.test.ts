@@ -149,9 +149,26 @@ describe('queries', () => {
     expect(await ids()).to.deep.equal([orderIds[2], orderIds[1], orderIds[0]])
     expect(await ids({ customerId: ann })).to.deep.equal([orderIds[2], orderIds[0]])
     expect(await ids({ status: 'new ' })).to.deep.equal([orderIds[2], orderIds[1]])
+    expect(await ids({ status: 'PAID' })).to.deep.equal([orderIds[0]])
     expect(await ids({ limit: 1 })).to.deep.equal([orderIds[2]])
     expect(await ids({ limit: 1, after: orderIds[2] })).to.deep.equal([orderIds[1]])
     expect(await ids({ after: orderIds[0] })).to.deep.equal([])
+  })
+
+  it('list the few orders of a status without passing over all others', async () => {
+    const client = await database.pool.connect()
+    try {
+      await client.query('begin')
+      await client.query(`insert into tillroll.orders_1 (stream_id, items, price, status, status_key, phase, placed, settled, placed_at, updated_at, revision, position)
+        select 'order-' || n, '[]', 1, 'new', 'new', 'placed', true, true, now(), now(), 0, 0 from generate_series(1, 20000) n`)
+      await client.query('analyze tillroll.orders_1')
+      const { rows } = await client.query(`explain select * from tillroll.orders_1
+        where placed and status_key = 'paid' order by placed_at desc, stream_id desc limit 10`)
+      expect(JSON.stringify(rows)).to.include('orders_1_status')
+    } finally {
+      await client.query('rollback')
+      client.release()
+    }
   })
 
   it('find what a crash may have left', async () => {

@@ -31,22 +31,37 @@ export const createTokens = (keys: readonly KeyObject[], ttl: number): Tokens =>
     }),
   read: (token) => {
     for (const key of keys) {
-      try {
-        return claimsOf(jwt.verify(token, key, { algorithms: ['HS256'] }))
-      } catch (error) {
-        if (!(error instanceof jwt.JsonWebTokenError)) throw error
-      }
+      const payload = verified(token, key)
+      if (payload !== undefined) return claimsOf(payload)
     }
     return undefined
   },
 })
 
-const claimsOf = (payload: string | jwt.JwtPayload): Claims | undefined => {
-  if (typeof payload === 'string') return undefined
-  const { sub, role, epoch, pos } = payload
+/** What the token holds, if the key has signed it. */
+const verified = (token: string, key: KeyObject): unknown => {
+  try {
+    return jwt.verify(token, key, { algorithms: ['HS256'] })
+  } catch {
+    // Not its own errors alone: it decodes before it verifies, and what is no JSON, or `null`, comes out as a SyntaxError or TypeError.
+    return undefined
+  }
+}
+
+const claimsOf = (payload: unknown): Claims | undefined => {
+  if (typeof payload !== 'object' || payload === null) return undefined
+  const { sub, role, epoch, pos } = payload as { readonly [claim: string]: unknown }
   const userId = parseId(sub)
   const named = roles.find((one) => one === role)
-  if (!userId || !named || !Number.isSafeInteger(epoch) || typeof pos !== 'string' || !/^\d{1,20}$/.test(pos)) return undefined
+  if (
+    !userId ||
+    !named ||
+    typeof epoch !== 'number' ||
+    !Number.isSafeInteger(epoch) ||
+    typeof pos !== 'string' ||
+    !/^\d{1,20}$/.test(pos)
+  )
+    return undefined
   return { userId, role: named, epoch, position: BigInt(pos) }
 }
 
@@ -70,13 +85,19 @@ const identify = async (ctx: Context, tokens: Tokens, sessions: Sessions): Promi
   return current?.epoch === epoch ? { userId, ...current } : undefined
 }
 
+/** Whom a token of ours names, valid now or not any more: enough to wait for what they wrote, and to let them do nothing. */
+export const namedIn = (ctx: Context, tokens: Tokens): UserId | undefined => {
+  const token = tokenOf(ctx)
+  return token === undefined ? undefined : tokens.read(token)?.userId
+}
+
 /**
  * The caller, where the route lets them in. Throws `Refusal`: 401 without a valid token, 403 for another role, 503 where roles are
- * asked for and can't be relied on. A route for anyone takes a bad token for none.
+ * asked for and can't be relied on. A route for anyone looks at no token.
  */
 export const admit = async (ctx: Context, who: Who, tokens: Tokens, sessions: Sessions): Promise<Caller | undefined> => {
+  if (who === 'anyone') return undefined
   const caller = await identify(ctx, tokens, sessions)
-  if (who === 'anyone') return caller
   if (!caller) {
     throw new Refusal(401, 'log in, and send the access_token as Authorization: Bearer or as the header access_token', {
       headers: { 'WWW-Authenticate': 'Bearer' },

@@ -6,14 +6,17 @@ import { Refusal } from './errors.js'
 export type Limits = {
   /** Counts a request from the address. */
   readonly request: (address: string) => Promise<void>
-  /** Runs what checks a password; wrong ones count against the one whose password it is, and against the address. */
+  /**
+   * Runs what checks a password. Wrong ones count against that account from that address, so that nobody can lock another out, and
+   * against the address.
+   */
   readonly guess: <Result>(whose: string, address: string, check: () => Promise<Result>) => Promise<Result>
 }
 
 type Settings = {
   /** Requests a minute; 0: no limit. */
   readonly rateLimit: number
-  /** Wrong passwords a minute for one account, and ten times as many from one address; 0: no limit. */
+  /** Wrong passwords a minute for one account from one address, and ten times as many from one address; 0: no limit. */
   readonly loginRateLimit: number
 }
 
@@ -38,20 +41,33 @@ export const createLimits = ({ rateLimit, loginRateLimit }: Settings, limiter = 
   const byAccount = limiter('guesses by account', loginRateLimit, minute)
   const byAddress = limiter('guesses by address', loginRateLimit * 10, minute)
 
+  const turns = createTurns()
+
+  const enter = async (key: string): Promise<void> => {
+    for (;;) {
+      const wrong = await byAccount.get(key)
+      if (wrong && wrong.consumedPoints >= loginRateLimit) throw tooMany(wrong)
+      // Each that is under way may be wrong: many guesses at once would otherwise all come before the first count.
+      if ((wrong?.consumedPoints ?? 0) + turns.underWay(key) < loginRateLimit) return turns.begin(key)
+      await turns.ended(key)
+    }
+  }
+
   const guess: Limits['guess'] = async (whose, address, check) => {
     if (loginRateLimit === 0) return check()
-    const failures = await byAddress.get(address)
-    if (failures && failures.consumedPoints >= byAddress.points) throw tooMany(failures)
-    // Counted before the check and given back after a right one: else many guesses at once would all come before the first count.
-    await consume(byAccount, whose)
+    const fromThere = await byAddress.get(address)
+    if (fromThere && fromThere.consumedPoints >= byAddress.points) throw tooMany(fromThere)
+    const key = `${whose} ${address}`
+    await enter(key)
     try {
-      const result = await check()
-      await byAccount.reward(whose)
-      return result
+      return await check()
     } catch (error) {
-      if (error instanceof Rejected && error.reason === 'WrongPassword') await byAddress.penalty(address)
-      else await byAccount.reward(whose)
+      if (error instanceof Rejected && error.reason === 'WrongPassword') {
+        await Promise.all([byAccount.penalty(key), byAddress.penalty(address)])
+      }
       throw error
+    } finally {
+      turns.end(key)
     }
   }
 
@@ -68,6 +84,34 @@ const consume = async (limiter: Counter, key: string): Promise<void> => {
     await limiter.consume(key)
   } catch (error) {
     throw error instanceof RateLimiterRes ? tooMany(error) : error
+  }
+}
+
+/** How many are at work by key, and who waits until one of them has ended. */
+const createTurns = () => {
+  const turns = new Map<string, { underWay: number; waiting: (() => void)[] }>()
+  return {
+    underWay: (key: string): number => turns.get(key)?.underWay ?? 0,
+    begin: (key: string): void => {
+      const turn = turns.get(key)
+      if (turn) turn.underWay++
+      else turns.set(key, { underWay: 1, waiting: [] })
+    },
+    end: (key: string): void => {
+      const turn = turns.get(key)
+      if (!turn) return
+      turn.underWay--
+      if (turn.underWay === 0) turns.delete(key)
+      const { waiting } = turn
+      turn.waiting = []
+      for (const go of waiting) go()
+    },
+    ended: (key: string): Promise<void> =>
+      new Promise((resolve) => {
+        const turn = turns.get(key)
+        if (turn) turn.waiting.push(resolve)
+        else resolve()
+      }),
   }
 }
 

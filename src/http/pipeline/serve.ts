@@ -4,8 +4,8 @@ import type { Context } from 'koa'
 import type { CommandContext, CommandKey } from '../../commands/engine/context.js'
 import { idempotencyKey } from '../../commands/engine/idempotency/command-key.js'
 import { Rejected } from '../../domain/decider.js'
-import { type Id, parseId } from '../../domain/ids.js'
-import { admit, type Caller } from './auth.js'
+import { type Id, parseId, type UserId } from '../../domain/ids.js'
+import { admit, type Caller, namedIn } from './auth.js'
 import { checked, readJson } from './body.js'
 import { Refusal } from './errors.js'
 import { isKnown, revisionsAskedFor, tagOf } from './etag.js'
@@ -20,7 +20,7 @@ export const serve =
     const caller = await admit(ctx, route.who, http.tokens, http.sessions)
     ctx.state.caller = caller
     const call = await callOf(http, route, ctx, caller)
-    const fresh = route.kind !== 'read' || (await isFresh(http, ctx.req, caller))
+    const fresh = route.kind !== 'read' || (await isFresh(http, ctx.req, caller?.userId ?? namedIn(ctx, http.tokens)))
     const answer = await route.handle(call)
     await noteWrite(http, answer, caller)
     respond(ctx, route, answer)
@@ -98,8 +98,8 @@ const passwords: ReadonlySet<string> = new Set(['password', 'confirm_password', 
 const withoutPasswords = (fields: object): object =>
   Object.fromEntries(Object.entries(fields).filter(([name]) => !passwords.has(name)))
 
-const isFresh = ({ config, freshness, ownWrites }: Http, request: IncomingMessage, caller: Caller | undefined) =>
-  becomeFresh(readAfter(request.headersDistinct['read-after']), caller && ownWrites.of(caller.userId), {
+const isFresh = ({ config, freshness, ownWrites }: Http, request: IncomingMessage, reader: UserId | undefined) =>
+  becomeFresh(readAfter(request.headersDistinct['read-after']), reader && ownWrites.of(reader), {
     ...config,
     ...freshness,
   })

@@ -17,3 +17,28 @@ export const share = <Value>(work: () => Promise<Value>): (() => Promise<Value>)
   }
   return () => (next ??= running.then(begin))
 }
+
+/** Makes callers share a run that is under way, or has begun within the last so many milliseconds. One that failed is not kept. */
+export const shareFor = <Value>(
+  milliseconds: number,
+  work: () => Promise<Value>,
+  clock: () => number = () => performance.now(),
+): (() => Promise<Value>) => {
+  let last: { readonly begun: number; readonly run: Promise<Value>; ended: boolean } | undefined
+  return () => {
+    const now = clock()
+    if (last && (!last.ended || now - last.begun < milliseconds)) return last.run
+    const run = work()
+    const mine = { begun: now, run, ended: false }
+    last = mine
+    run.then(
+      () => {
+        mine.ended = true
+      },
+      () => {
+        last = undefined
+      },
+    )
+    return run
+  }
+}

@@ -2,13 +2,18 @@ import { z } from 'zod'
 import { asyncapi } from '../../bridge/asyncapi.js'
 import { openApi } from '../docs/openapi.js'
 import { docsPage } from '../docs/page.js'
-import { type Route, route } from '../pipeline/route.js'
+import { tagOf } from '../pipeline/etag.js'
+import { type Made, type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
+import { shareFor } from '../pipeline/single-flight.js'
 
 const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
 
 /** What those who run the shop ask, and the description of all the rest: `shop` are the other routes. */
 export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly Route[]): readonly Route[] => {
+  // Anyone may ask, as often as they like, and each look costs queries.
+  const looked = shareFor(second, async () => health())
+  const measured = shareFor(second, metrics)
   const own: Route[] = [
     route({
       method: 'GET',
@@ -30,7 +35,7 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       kind: 'other',
       answers: { status: 200, view: healthView },
       handle: async () => {
-        const { ready, parts } = await health()
+        const { ready, parts } = await looked()
         if (ready) return { view: { ready, parts } }
         return { status: 503, view: { msg: 'not ready', ready, parts }, headers: { 'Retry-After': '1' } }
       },
@@ -44,7 +49,7 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       dialect: 'plain',
       kind: 'other',
       answers: { status: 200, type: registry.contentType },
-      handle: async () => ({ text: await metrics() }),
+      handle: async () => ({ text: await measured() }),
     }),
 
     route({
@@ -53,9 +58,9 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       summary: 'This description, for programs',
       who: 'anyone',
       dialect: 'plain',
-      kind: 'other',
+      kind: 'read',
       answers: { status: 200, view: z.looseObject({ openapi: z.string() }) },
-      handle: async () => ({ view: description() }),
+      handle: async () => ({ made: forPrograms() }),
     }),
 
     route({
@@ -64,9 +69,9 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       summary: "The description of the topic's records, for programs",
       who: 'anyone',
       dialect: 'plain',
-      kind: 'other',
+      kind: 'read',
       answers: { status: 200, view: z.looseObject({ asyncapi: z.string() }) },
-      handle: async () => ({ view: asyncapi() }),
+      handle: async () => ({ made: ofTheTopic() }),
     }),
 
     route({
@@ -75,16 +80,22 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       summary: 'This description, for people',
       who: 'anyone',
       dialect: 'plain',
-      kind: 'other',
+      kind: 'read',
       answers: { status: 200, type: 'text/html; charset=utf-8' },
-      handle: async () => ({ text: page() }),
+      handle: async () => ({ made: forPeople() }),
     }),
   ]
 
   const description = once(() => openApi([...shop, ...own]))
-  const page = once(() => docsPage(description()))
+  const forPrograms = once(() => rendered(JSON.stringify(description())))
+  const ofTheTopic = once(() => rendered(JSON.stringify(asyncapi())))
+  const forPeople = once(() => rendered(docsPage(description())))
   return own
 }
+
+const second = 1_000
+
+const rendered = (text: string): Made => ({ json: Buffer.from(text), tag: tagOf(text) })
 
 const once = <Value>(make: () => Value): (() => Value) => {
   let made: { readonly value: Value } | undefined

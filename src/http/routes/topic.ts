@@ -22,15 +22,18 @@ const recordView = z.object({
 const lookAgain = 1_000
 
 export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[] => {
+  const open = new Set<Readable>()
+  ending?.addEventListener('abort', () => open.forEach((events) => void events.destroy()), { once: true })
+
   /** A stream outlives its request's check: it ends when its reader's token does, and when the process stops. */
   const whileAllowed = (events: Readable, caller: Caller): Readable => {
-    const end = () => events.destroy()
-    const looking = setInterval(() => isCurrent(caller, sessions) || end(), lookAgain)
-    ending?.addEventListener('abort', end, { once: true })
+    const looking = setInterval(() => isCurrent(caller, sessions) || events.destroy(), lookAgain)
+    open.add(events)
     events.once('close', () => {
       clearInterval(looking)
-      ending?.removeEventListener('abort', end)
+      open.delete(events)
     })
+    if (ending?.aborted) events.destroy()
     return events
   }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { share } from '../../../src/http/pipeline/single-flight.js'
+import { share, shareFor } from '../../../src/http/pipeline/single-flight.js'
 
 /** Work whose runs end when the test says so. */
 const held = () => {
@@ -39,5 +39,52 @@ describe('work that is shared', () => {
     await turn()
     ends[2]!.resolve(3)
     expect(await anew).to.equal(3)
+  })
+})
+
+describe('work that is shared for a while', () => {
+  const counted = () => {
+    let now = 0
+    const ends: { resolve: () => void; reject: (error: Error) => void }[] = []
+    const ask = shareFor(
+      1_000,
+      () => new Promise<number>((resolve, reject) => ends.push({ resolve: () => resolve(ends.length), reject })),
+      () => now,
+    )
+    return {
+      ask,
+      ends,
+      pass: (milliseconds: number) => {
+        now += milliseconds
+      },
+    }
+  }
+
+  it('runs once in that time', async () => {
+    const { ask, ends, pass } = counted()
+    const first = ask()
+    ends[0]!.resolve()
+    await first
+    pass(999)
+    expect(ask()).to.equal(first)
+    pass(1)
+    expect(ask()).not.to.equal(first)
+  })
+
+  it('runs once at a time, however long it takes', () => {
+    const { ask, pass } = counted()
+    const first = ask()
+    pass(5_000)
+    expect(ask()).to.equal(first)
+  })
+
+  it('is begun again where it failed', async () => {
+    const { ask, ends } = counted()
+    const first = ask()
+    ends[0]!.reject(new Error('away'))
+    await first.catch(() => undefined)
+    const second = ask()
+    ends[1]!.resolve()
+    expect(await second).to.equal(2)
   })
 })

@@ -157,7 +157,7 @@ describe('projections, rebuilt', () => {
     expect(await build([named('orders')], { signal: cut.signal, onProgress }).catch((error: Error) => error)).to.be.instanceOf(
       Error,
     )
-    expect((await live('orders')).beside).to.deep.equal([{ generation: 2, version: 1, unproven: true }])
+    expect((await live('orders')).beside).to.deep.equal([{ generation: 2, version: 2, unproven: true }])
     expect(await inTransaction((client) => rollback(client, named('orders'))).catch((error: Error) => error)).to.be.instanceOf(
       NoRollback,
     )
@@ -167,8 +167,8 @@ describe('projections, rebuilt', () => {
     expect(again).to.deep.include({ generation: 2, resumed: true, live: true })
     expect([...phases]).to.deep.equal(['comparing'])
     expect(await live('orders')).to.deep.equal({
-      live: { generation: 2, version: 1 },
-      beside: [{ generation: 1, version: 1 }],
+      live: { generation: 2, version: 2 },
+      beside: [{ generation: 1, version: 2 }],
     })
     await caughtUp(here.database, here.memory.store)
     await expectRows(here.database, here.history.expected())
@@ -221,8 +221,8 @@ describe('projections, rebuilt', () => {
     await build([named('orders')])
     here.memory.write(...here.history.steps(100))
     expect(await inTransaction((client) => rollback(client, named('orders')))).to.deep.equal({
-      from: { generation: 2, version: 1 },
-      to: { generation: 1, version: 1 },
+      from: { generation: 2, version: 2 },
+      to: { generation: 1, version: 2 },
     })
     here.memory.write(...here.history.steps(100))
     await caughtUp(here.database, here.memory.store)

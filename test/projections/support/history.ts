@@ -253,7 +253,12 @@ export const createHistory = (seed: number) => {
         },
       ]),
     ),
-    orders: new Map([...orders].map(([key, { open: _, was: __, ...order }]) => [`order-${key}`, order])),
+    orders: new Map(
+      [...orders].map(([key, { open: _, was: __, ...order }]) => [
+        `order-${key}`,
+        { ...order, status_key: order.status.toLowerCase() },
+      ]),
+    ),
   })
 
   return { step, steps: (count: number): Written[] => Array.from({ length: count }, step), expected }

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { Registry } from 'prom-client'
 import type { Position } from '../../../src/eventstore/store.js'
-import { sleep } from '../../../src/platform/async.js'
 import { projections } from '../../../src/projections/all.js'
 import { createBatchMetrics, registerStatusMetrics } from '../../../src/projections/operations/metrics.js'
 import { createProjectionHealth } from '../../../src/queries/engine/health.js'
@@ -40,11 +39,11 @@ describe('the health of the projections', () => {
     await caughtUp(database, memory.store)
     const watch = createProjectionHealth({
       database,
-      feed: { head: () => undefined },
-      freshness: { position: () => -1n },
+      feed: { head: () => ({ commit: position, prepare: position }) },
+      freshness: { position: () => position },
       projections,
     })
-    expect(await watch.health()).to.deep.equal({ ready: true, waiting: 0, building: [], parked: 1 })
+    expect(await watch.health()).to.deep.equal({ ready: true, caughtUp: true, waiting: 0, building: [], parked: 1 })
     watch.close()
     const text = await registry.metrics()
     for (const line of [
@@ -65,24 +64,51 @@ describe('the health of the projections', () => {
   it('turns bad while events wait without progress, and good again', async () => {
     let head = 10n
     let reached = 10n
+    let now = 0
     const watch = createProjectionHealth({
       database,
       feed: { head: (): Position => ({ commit: head, prepare: head }) },
       freshness: { position: () => reached },
       projections,
       stalledAfter: 60,
-      lookEvery: 5,
+      clock: () => now,
     })
     expect((await watch.health()).ready).to.equal(true)
     head = 30n
-    await sleep(40)
-    reached = 20n
-    await sleep(40)
     expect((await watch.health()).ready).to.equal(true)
-    await sleep(60)
+    now = 59
+    reached = 20n
+    expect((await watch.health()).ready).to.equal(true)
+    now = 59 + 59
+    expect(await watch.health()).to.include({ ready: true, waiting: 59 })
+    now = 59 + 60
     expect((await watch.health()).ready).to.equal(false)
     reached = 30n
     expect(await watch.health()).to.deep.include({ ready: true, waiting: 0 })
+    watch.close()
+  })
+
+  it('is not ready before all is shown that the store held at the start, and stays so while more comes', async () => {
+    let head: bigint | undefined
+    let reached = -1n
+    const watch = createProjectionHealth({
+      database,
+      feed: { head: () => (head === undefined ? undefined : { commit: head, prepare: head }) },
+      freshness: { position: () => reached },
+      projections,
+      clock: () => 0,
+    })
+    const ready = async () => (await watch.health()).ready
+    expect(await ready()).to.equal(false)
+    head = 10n
+    expect(await ready()).to.equal(false)
+    head = 30n
+    reached = 9n
+    expect(await ready()).to.equal(false)
+    reached = 10n
+    expect(await ready()).to.equal(true)
+    head = 40n
+    expect(await ready()).to.equal(true)
     watch.close()
   })
 })
