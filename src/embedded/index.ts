@@ -65,7 +65,9 @@ const startEventStore = (data: string, log: Log, port?: number): Promise<Supervi
   return supervise(
     'event store',
     (at) =>
-      withoutPredecessor(() => spawnEventStore({ folder, ...(at && { port: at }), onProgress, onChecked: tellChecked(log) })),
+      withoutPredecessor(() =>
+        spawnEventStore({ folder, ...(at && { port: at }), onProgress, onChecked: tellChecked(log), onFull: tellFull(log) }),
+      ),
     log,
     port,
   )
@@ -81,6 +83,15 @@ const tellChecked =
         `the event store is damaged: ${problems.join('; ')}. Restore a backup; until then, reads of it fail`,
       )
     else if (state === 'whole') log.info(part, 'the event store has checked all its files: they are whole')
+  }
+
+const tellFull =
+  (log: Log) =>
+  (full: boolean): void => {
+    const part = { part: 'event store' }
+    if (full)
+      log.error(part, "the event store's disk is full: it refuses what is to be written and goes on with reads; make space")
+    else log.info(part, "the event store's disk has space again: it writes")
   }
 
 // One whose parent was killed ends by itself, and may still be at it.

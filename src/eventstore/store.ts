@@ -58,6 +58,12 @@ export class WrongRevision extends Error {
 /** The store did not answer, or not usably. What an append asked for may or may not have happened. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
+  /** Its disk is full: nothing of this append was written, and trying again helps only when there is space. Reads go on. */
+  readonly full: boolean
+  constructor(message = '', { full = false, ...options }: ErrorOptions & { readonly full?: boolean } = {}) {
+    super(message, options)
+    this.full = full
+  }
 }
 
 export type ReadOptions = {
@@ -77,7 +83,7 @@ export type Store = {
   readonly read: (streamId: string, options?: ReadOptions) => Promise<readonly RecordedEvent[]>
   /**
    * Appends all of the events at the revision, or none. Repeating the same events (by id) at the same revision is recognised and
-   * answers as the first time did. Throws `WrongRevision`, and `StoreUnavailable` after `timeout` milliseconds (default 5,000).
+   * answers as the first time did. Throws `WrongRevision`, and `StoreUnavailable` at once where the store is full and else after `timeout` milliseconds (default 5,000).
    */
   readonly append: (
     streamId: string,
@@ -296,5 +302,6 @@ const unavailable = (error: unknown): StoreUnavailable => {
       : error instanceof Error
         ? error.message
         : String(error)
-  return new StoreUnavailable(message, { cause: error })
+  // The embedded store's words; they are all that a client gets of a refused append.
+  return new StoreUnavailable(message, { cause: error, full: message.includes("the event store's disk is full") })
 }

@@ -113,8 +113,9 @@ const verifyClosed = async (folder: string, onProgress: (done: number, total: nu
 export const status = async (place: Place): Promise<void> => {
   const running = await runningNode(place)
   if (!running) throw new Error('no event store runs here: "tillroll eventstore verify" reads the one that is stopped')
-  const { end, segments, bytes, check } = await askNode(running, 'status')
+  const { end, segments, bytes, full, check } = await askNode(running, 'status')
   console.log(`${bytes} bytes in ${segments} segments, up to position ${end}`)
+  if (full) console.log('the disk is full: nothing can be written until there is space; reads go on')
   const percent = Math.floor((100 * check.done) / Math.max(1, check.total))
   const words: Readonly<Record<CheckStatus['state'], string>> = {
     unneeded: 'all files were read and checked at the start',

@@ -151,6 +151,8 @@ export const createStreams = (
       } catch (error) {
         if (error instanceof WrongRevision) await forgetIfGone(name, at, context)
         if (!(error instanceof StoreUnavailable)) throw error
+        // Only of a first try it is certain that nothing was written, and waiting makes no space.
+        if (error.full && attempt === 0) throw error
         await orUnfinished(backOff(attempt, context), error)
       }
     }

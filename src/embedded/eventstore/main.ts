@@ -4,13 +4,14 @@ import { startNode } from './node.js'
 
 /**
  * The node as a process. Settings: `EVENTSTORE_FOLDER`, `EVENTSTORE_PORT` (0: any), `EVENTSTORE_HOST`. Says `{ port }` when it serves,
- * `{ done, total }` while it makes its index anew, `{ check }` when what it took on trust is checked, `{ error, name }` when it can't start: to its parent where it was forked, else as
+ * `{ done, total }` while it makes its index anew, `{ check }` when what it took on trust is checked, `{ full }` when its disk has become full or has space again, `{ error, name }` when it can't start: to its parent where it was forked, else as
  * lines of JSON. Stops in order on SIGTERM, SIGINT, and when its parent is gone.
  */
 export type Message =
   | { readonly port: number }
   | { readonly done: number; readonly total: number }
   | { readonly check: CheckStatus }
+  | { readonly full: boolean }
   | { readonly error: string; readonly name: string }
 
 const forked = process.send !== undefined
@@ -36,6 +37,10 @@ const onProgress = (done: number, total: number): void => {
   void say({ done, total })
 }
 
+const onFull = (full: boolean): void => {
+  void say({ full })
+}
+
 const run = async (): Promise<void> => {
   const stopping = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
@@ -44,7 +49,7 @@ const run = async (): Promise<void> => {
   const { folder, port, host } = settings(process.env)
   const lock = await holdLock(folder)
   try {
-    const node = await startNode({ folder, port, host, onProgress })
+    const node = await startNode({ folder, port, host, onProgress, onFull })
     await say({ port: node.port })
     void node.check.ended.then((check) => say({ check }))
     try {

@@ -27,6 +27,8 @@ export type SpawnOptions = {
   readonly onProgress?: (done: number, total: number) => void
   /** Called when what a start in order took on trust has been checked in the background. */
   readonly onChecked?: (check: CheckStatus) => void
+  /** Called when the disk has become full, so that appends are refused, and when it has space again. */
+  readonly onFull?: (full: boolean) => void
 }
 
 /** The node could not start; the message is the node's, and `cause` names the kind of error (`Held`, `Damaged`, ...). */
@@ -39,8 +41,7 @@ export const spawnEventStore = async ({
   folder,
   port = 0,
   host = '127.0.0.1',
-  onProgress,
-  onChecked,
+  ...listeners
 }: SpawnOptions): Promise<EventStoreProcess> => {
   const script = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url))
   const child = fork(script, [], {
@@ -50,7 +51,7 @@ export const spawnEventStore = async ({
     detached: true,
   })
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
-  const bound = await listening(child, exited, { onProgress, onChecked })
+  const bound = await listening(child, exited, listeners)
   return {
     url: `esdb://${host.includes(':') ? `[${host}]` : host}:${bound}?tls=false`,
     host,
@@ -70,7 +71,7 @@ export const spawnEventStore = async ({
 const listening = (
   child: ChildProcess,
   exited: Promise<number | null>,
-  { onProgress, onChecked }: { [K in 'onProgress' | 'onChecked']: SpawnOptions[K] },
+  { onProgress, onChecked, onFull }: Pick<SpawnOptions, 'onProgress' | 'onChecked' | 'onFull'>,
 ): Promise<number> =>
   new Promise((resolve, reject) => {
     child.once('error', reject)
@@ -78,6 +79,7 @@ const listening = (
       if ('port' in message) resolve(message.port)
       else if ('error' in message) reject(new EventStoreFailed(message.error, { cause: message.name }))
       else if ('check' in message) onChecked?.(message.check)
+      else if ('full' in message) onFull?.(message.full)
       else onProgress?.(message.done, message.total)
     })
     exited.then((code) => reject(new EventStoreFailed(`the event store ended before it served (exit code ${code})`)))

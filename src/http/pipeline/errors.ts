@@ -92,10 +92,14 @@ export const refusalOf = (error: unknown, says: Says = {}): Refusal => {
     )
   }
   if (name === 'NotReady') return unavailable('what this reads is being built; try again in a moment', error)
+  if (name === 'StoreUnavailable' && isFull(error))
+    return unavailable("the event store's disk is full: nothing can be written until there is space again; reads go on", error)
   if (name === 'StoreUnavailable') return unavailable('the event store does not answer; try again in a moment', error)
   if (isDatabaseAway(error, name, message)) return unavailable('the database does not answer; try again in a moment', error)
   return new Refusal(500, 'something went wrong on our side', { cause: error })
 }
+
+const isFull = (error: unknown): boolean => typeof error === 'object' && error !== null && 'full' in error && error.full === true
 
 /** SQLSTATE classes 08, 53 and 57 say so, Node's codes of a connection that failed, and the drivers' own errors, which have no code. */
 const isDatabaseAway = (error: unknown, name: string, message: string): boolean => {

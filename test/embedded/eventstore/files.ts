@@ -51,3 +51,36 @@ export const watchedFiles = (): WatchedFiles => {
     bytesRead: () => bytesRead,
   }
 }
+
+/** The disk with a room of so many bytes, which writes at a file's end use up: what doesn't fit is written in part, and fails. */
+export const diskWithRoom = (): { readonly files: Files; readonly leave: (bytes: number) => void } => {
+  let room = Number.POSITIVE_INFINITY
+  const limited = async (file: File): Promise<File> => {
+    const take = async (bytes: Uint8Array, position: number, write: (part: Uint8Array) => Promise<void>): Promise<void> => {
+      const grows = Math.max(0, position + bytes.length - (await file.size()))
+      if (grows > room) {
+        await write(bytes.subarray(0, bytes.length - grows + room))
+        room = 0
+        throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+      }
+      room -= grows
+      await write(bytes)
+    }
+    return {
+      ...file,
+      write: (bytes, position) => take(bytes, position, (part) => file.write(part, position)),
+      writeDurably: (bytes, position) => take(bytes, position, (part) => file.writeDurably(part, position)),
+      truncate: async (size) => {
+        const before = await file.size()
+        await file.truncate(size)
+        room += Math.max(0, before - size)
+      },
+    }
+  }
+  return {
+    files: { ...diskFiles, open: async (path, mode) => limited(await diskFiles.open(path, mode)), freeBytes: () => room },
+    leave: (bytes) => {
+      room = bytes
+    },
+  }
+}

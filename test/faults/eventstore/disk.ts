@@ -118,6 +118,7 @@ export const createDisk = (synced: Names = new Map()): Disk => {
       open,
       list: async (folder) => [...names.keys()].filter((path) => dirname(path) === folder).map((path) => basename(path)),
       makeFolder: async () => undefined,
+      freeBytes: () => Number.POSITIVE_INFINITY,
       rename: async (from, to) => {
         await step()
         change((all) => {

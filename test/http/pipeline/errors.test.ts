@@ -24,6 +24,13 @@ describe('errors', () => {
     }
   })
 
+  it('say that the disk is full, where that is why the event store takes nothing', () => {
+    const { status, message } = refusalOf(new StoreUnavailable('refused', { full: true }))
+    expect(status).to.equal(503)
+    expect(message).to.contain('disk is full')
+    expect(refusalOf(new StoreUnavailable('away')).message).to.not.contain('full')
+  })
+
   it('of a database that is away are 503, of one that is there 500', async () => {
     const refused = await new pg.Client('postgres://x@127.0.0.1:1/x').connect().then(
       () => undefined,

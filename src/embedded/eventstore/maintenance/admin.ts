@@ -16,6 +16,8 @@ export type StatusReport = {
   readonly end: number
   readonly segments: number
   readonly bytes: number
+  /** Whether appends are refused because the disk is full. */
+  readonly full: boolean
   readonly check: CheckStatus
 }
 
@@ -30,7 +32,7 @@ const isLocal = (address: string | undefined): boolean => /^(::ffff:)?127\.|^::1
 const statusOf = (store: Store, check: Check): StatusReport => {
   const segments = store.log.segments()
   const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
-  return { end: store.log.end(), segments: segments.length, bytes, check: check.status() }
+  return { end: store.log.end(), segments: segments.length, bytes, full: store.isFull(), check: check.status() }
 }
 
 /** Serves the tasks of a store, one at a time, and at any time says how it stands. */

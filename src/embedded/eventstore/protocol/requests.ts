@@ -132,6 +132,11 @@ export const wrongVersion = (name: string, expectation: number, current: number)
 
 export const unavailable: Status = { code: codes.unavailable, message: 'the node is stopping' }
 export const timedOut: Status = { code: codes.aborted, message: 'the write was not finished in time' }
+/** By gRPC's book, `RESOURCE_EXHAUSTED` is also for a file system that is out of space. */
+export const diskFull: Status = {
+  code: codes.resourceExhausted,
+  message: "the event store's disk is full: nothing was written, and nothing can be until there is space again; reads go on",
+}
 export const cancelled: Status = { code: codes.cancelled, message: 'the node is stopping' }
 
 /** Trailers are ASCII: a name that isn't is percent-encoded. */
@@ -160,6 +165,8 @@ export const refusalOf = (outcome: Exclude<Outcome, { kind: 'written' }>, name: 
       return timedOut
     case 'unavailable':
       return unavailable
+    case 'full':
+      return diskFull
     case 'failed':
       return { code: codes.unknown, message: outcome.message }
   }

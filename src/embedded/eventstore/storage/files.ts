@@ -1,4 +1,4 @@
-import { close, constants, fdatasync, fstat, ftruncate, open, read, readSync, write } from 'node:fs'
+import { close, constants, fdatasync, fstat, ftruncate, open, read, readSync, statfsSync, write } from 'node:fs'
 import { mkdir, open as openHandle, readdir, rename, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
@@ -14,6 +14,8 @@ export type Files = {
   readonly rename: (from: string, to: string) => Promise<void>
   readonly remove: (path: string) => Promise<void>
   readonly syncFolder: (folder: string) => Promise<void>
+  /** Bytes that may still be written to the disk that holds the folder. */
+  readonly freeBytes: (folder: string) => number
 }
 
 export type File = {
@@ -27,6 +29,17 @@ export type File = {
   readonly size: () => Promise<number>
   readonly truncate: (size: number) => Promise<void>
   readonly close: () => Promise<void>
+}
+
+/** There is no space to work in. Nothing was changed. */
+export class DiskFull extends Error {
+  override readonly name = 'DiskFull'
+  readonly code = 'ENOSPC'
+}
+
+export const freeBytes = (folder: string): number => {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
 }
 
 /** Whether a write failed for want of space, on the disk or in a quota: what was there before is as it was. */
@@ -73,6 +86,7 @@ export const diskFiles: Files = {
       await handle.close()
     }
   },
+  freeBytes,
 }
 
 const file = (descriptor: number, durable: number | undefined): File => ({

@@ -7,6 +7,8 @@ export type Outcome =
   | Exclude<Decision, { kind: 'write' | 'known' }>
   | { readonly kind: 'timeout' }
   | { readonly kind: 'unavailable' }
+  /** There is no space on the disk: nothing of it was written. */
+  | { readonly kind: 'full' }
   /** What it depends on can't be read. */
   | { readonly kind: 'failed'; readonly message: string }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createdOf, dataOf, idOf, type NewEvent, openEvent, type StoredEvent } from './event.js'
-import { diskFiles, type Files } from './files.js'
+import { DiskFull, diskFiles, type Files, isDiskFull } from './files.js'
 import { rebuildCatalog } from './index/rebuild.js'
 import type { StreamEntry } from './index/rows.js'
 import { type Catalog, isCatalogWhole, openCatalog } from './index/stream-index.js'
@@ -9,7 +9,7 @@ import { type Log, openLog } from './log/log.js'
 import { type Bounds, isMetadataStream, metadataBounds, metadataStreamOf, parseBounds, unbounded } from './metadata.js'
 import type { Settle } from './outcome.js'
 import { createWatchers, type Watchers } from './watchers.js'
-import { type Base, createDraft, type Draft } from './write-batch.js'
+import { type Committed, createWriteBatch, type WriteBatch } from './write-batch.js'
 import { createWriter } from './writer.js'
 
 /** How a stream stands, all that is synced. */
@@ -41,6 +41,8 @@ export type Store = {
   readonly watchers: Watchers
   /** Whether the start has read all of the log, and so checked it; after a stop in order it reads none of it. */
   readonly wasRead: boolean
+  /** Whether appends are refused because the disk is full. */
+  readonly isFull: () => boolean
   /** Begins a new segment, between two groups. */
   readonly roll: () => Promise<void>
   /** Rejects when the disk failed: nothing more can be written. */
@@ -60,11 +62,20 @@ export type StoreOptions = {
   readonly now?: () => number
   /** Called while the index is made anew, with positions in the log. */
   readonly onProgress?: (done: number, total: number) => void
+  /** Called when there is no more space on the disk, so that appends are refused, and when they are taken again. */
+  readonly onFull?: (full: boolean) => void
 }
 
-/** Opens the store in a folder, or makes one. Throws `Damaged`, `UnknownVersion` and `NoStore`, having changed nothing. */
+/** What the index, the marks and a first group may need: below it lmdb could die of a signal. */
+const spaceToOpen = 1024 * 1024
+
+/** Opens the store in a folder, or makes one. Throws `Damaged`, `UnknownVersion`, `NoStore` and `DiskFull`, having changed nothing. */
 export const openStore = async (options: StoreOptions): Promise<Store> => {
-  const { folder, files = diskFiles, segmentBytes, now = Date.now, onProgress } = options
+  const { folder, files = diskFiles, segmentBytes, now = Date.now, onProgress, onFull } = options
+  await files.makeFolder(folder)
+  const free = files.freeBytes(folder)
+  if (free < spaceToOpen)
+    throw new DiskFull(`the disk that holds ${folder} is full (${free} bytes are left): make space and start again`)
   const { log, closed } = await openLog(files, folder, segmentBytes === undefined ? {} : { segmentBytes })
   const indexFolder = options.indexFolder ?? join(folder, 'index')
   try {
@@ -72,7 +83,7 @@ export const openStore = async (options: StoreOptions): Promise<Store> => {
     const catalog = await openCatalog(indexFolder, !whole)
     try {
       if (!whole) await rebuildCatalog(log, catalog, onProgress)
-      const store = await storeOf(log, catalog, now, !whole)
+      const store = await storeOf(log, catalog, { now, wasRead: !whole, onFull })
       if (log.end() === 0) await begin(store)
       return store
     } catch (error) {
@@ -110,7 +121,13 @@ const lastCreated = async (log: Log): Promise<number> => {
   return 0
 }
 
-const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: boolean): Promise<Store> => {
+type StoreSettings = {
+  readonly now: () => number
+  readonly wasRead: boolean
+  readonly onFull: StoreOptions['onFull'] | undefined
+}
+
+const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: StoreSettings): Promise<Store> => {
   const knownBounds = new Map<string, Bounds>()
   const watchers = createWatchers()
   let created = await lastCreated(log)
@@ -138,7 +155,7 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: b
     return parsed
   }
 
-  const base: Base = {
+  const committed: Committed = {
     catalog,
     bounds,
     metadata,
@@ -148,8 +165,8 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: b
     },
   }
 
-  const apply = (draft: Draft): void => {
-    for (const stream of draft.streams.values()) {
+  const apply = (batch: WriteBatch): void => {
+    for (const stream of batch.streams.values()) {
       if (stream.events.length === 0) continue
       const entry: StreamEntry = catalog.stream(stream.name) ?? catalog.makeStream(stream.name)
       for (const { id, revision, position, size } of stream.events) catalog.putEvent(entry.id, revision, { position, size }, id)
@@ -163,13 +180,13 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: b
     watchers.touch(undefined)
   }
 
-  const draft = (): Draft => {
+  const newBatch = (): WriteBatch => {
     // The system's clock can be set back; an event's time can't.
     created = Math.max(created, now())
-    return createDraft(base, { position: log.next(), salt: log.salt(), created, newId: randomUUID })
+    return createWriteBatch(committed, { position: log.next(), salt: log.salt(), created, newId: randomUUID })
   }
 
-  const writer = createWriter(log, catalog, { draft, apply, now })
+  const writer = createWriter({ log, index: catalog, newBatch, apply, now, onFull })
 
   return {
     append: (name, expectation, events, deadline, settle, isGone = () => false) =>
@@ -198,6 +215,7 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: b
     watchers,
     wasRead,
     roll: () => writer.pause(log.roll),
+    isFull: writer.isFull,
     failed: writer.failed,
     abandon: () => {
       writer.abandon()
@@ -210,7 +228,18 @@ const storeOf = async (log: Log, catalog: Catalog, now: () => number, wasRead: b
         await log.close()
         return
       }
-      await log.close(await catalog.close())
+      await log.close(await closedIndex(catalog))
     },
+  }
+}
+
+/** Where the index can't be saved for want of space, the next start makes it anew. */
+const closedIndex = async (catalog: Catalog): Promise<Awaited<ReturnType<Catalog['close']>> | undefined> => {
+  try {
+    return await catalog.close()
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    await catalog.discard()
+    return undefined
   }
 }

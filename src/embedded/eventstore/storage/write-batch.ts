@@ -6,23 +6,23 @@ import { groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from '.
 import { type Bounds, deletedMetadata, isMetadataStream, metadataStreamOf, parseBounds, withTruncateBefore } from './metadata.js'
 
 /** An event of a group that is being built, and where it will stand. */
-export type DraftEvent = { readonly id: string; readonly revision: number; readonly position: number; readonly size: number }
+export type PendingEvent = { readonly id: string; readonly revision: number; readonly position: number; readonly size: number }
 
-export type DraftStream = {
+export type PendingStream = {
   readonly name: string
   readonly bytes: Buffer
   readonly entry: StreamEntry | undefined
   last: number
   tombstoned: boolean
   bounds: Bounds
-  readonly events: DraftEvent[]
+  readonly events: PendingEvent[]
   readonly ids: Map<string, number>
   /** A metadata stream's latest data. */
   data: Uint8Array | undefined
 }
 
-/** What a draft is built on: the store as it was synced. */
-export type Base = {
+/** What a batch is built on: the store as it was synced. */
+export type Committed = {
   readonly catalog: Catalog
   readonly bounds: (name: string) => Bounds
   readonly idAt: (stream: number, revision: number) => string | undefined
@@ -30,8 +30,8 @@ export type Base = {
 }
 
 /** The appends that will share a sync. Each is decided on the store and on those before it; nothing of it shows until it is committed. */
-export type Draft = {
-  readonly streams: ReadonlyMap<string, DraftStream>
+export type WriteBatch = {
+  readonly streams: ReadonlyMap<string, PendingStream>
   readonly isEmpty: () => boolean
   readonly bytes: () => number
   readonly seal: () => Buffer
@@ -46,22 +46,23 @@ export type Written = { readonly kind: 'written'; readonly last: number; readonl
 
 type Place = { readonly position: number; readonly salt: number; readonly created: number; readonly newId: () => string }
 
-export const createDraft = (base: Base, { position, salt, created, newId }: Place): Draft => {
-  const streams = new Map<string, DraftStream>()
+/** A batch whose group will begin at `position`, in a store with this salt; `created`, in milliseconds since 1970, is the time of its events. */
+export const createWriteBatch = (committed: Committed, { position, salt, created, newId }: Place): WriteBatch => {
+  const streams = new Map<string, PendingStream>()
   let buffer = Buffer.allocUnsafe(16 * 1024)
   let length = groupSize
 
-  const open = (name: string): DraftStream => {
+  const open = (name: string): PendingStream => {
     const opened = streams.get(name)
     if (opened) return opened
-    const entry = base.catalog.stream(name)
-    const stream: DraftStream = {
+    const entry = committed.catalog.stream(name)
+    const stream: PendingStream = {
       name,
       bytes: Buffer.from(name, 'utf8'),
       entry,
       last: entry?.last ?? -1,
       tombstoned: entry?.tombstoned ?? false,
-      bounds: base.bounds(name),
+      bounds: committed.bounds(name),
       events: [],
       ids: new Map(),
       data: undefined,
@@ -70,14 +71,15 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
     return stream
   }
 
-  const view = (stream: DraftStream): StreamView => ({
+  const view = (stream: PendingStream): StreamView => ({
     last: stream.last,
     tombstoned: stream.tombstoned || (isMetadataStream(stream.name) && open(stream.name.slice(2)).tombstoned),
     deleted: stream.bounds.deleted,
     hasMetadata: () => !isMetadataStream(stream.name) && open(metadataStreamOf(stream.name)).last >= 0,
-    revisionOf: (id) => stream.ids.get(id) ?? (stream.entry && base.catalog.revisionOf(stream.entry.id, id)),
+    revisionOf: (id) => stream.ids.get(id) ?? (stream.entry && committed.catalog.revisionOf(stream.entry.id, id)),
     idAt: (revision) =>
-      stream.events.find((event) => event.revision === revision)?.id ?? (stream.entry && base.idAt(stream.entry.id, revision)),
+      stream.events.find((event) => event.revision === revision)?.id ??
+      (stream.entry && committed.idAt(stream.entry.id, revision)),
   })
 
   const reserve = (size: number): void => {
@@ -87,7 +89,7 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
     buffer = larger
   }
 
-  const write = (stream: DraftStream, event: NewEvent, revision: number): DraftEvent => {
+  const write = (stream: PendingStream, event: NewEvent, revision: number): PendingEvent => {
     const at = { stream: stream.bytes, revision, position: position + length, created }
     const size = eventSize(event, at) + overhead
     // The calls' limits are below this. A record that no reader would take for one must never get into the log.
@@ -108,16 +110,16 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
     return written
   }
 
-  const writeMetadata = (name: string, data: Buffer, id: string): DraftEvent => {
+  const writeMetadata = (name: string, data: Buffer, id: string): PendingEvent => {
     const stream = open(metadataStreamOf(name))
     return write(stream, { id, type: '$metadata', json: true, data, customMetadata: new Uint8Array() }, stream.last + 1)
   }
 
-  const positionOf = (stream: DraftStream, revision: number): number | undefined =>
+  const positionOf = (stream: PendingStream, revision: number): number | undefined =>
     stream.events.find((event) => event.revision === revision)?.position ??
-    (stream.entry && base.catalog.place(stream.entry.id, revision)?.position)
+    (stream.entry && committed.catalog.place(stream.entry.id, revision)?.position)
 
-  const append: Draft['append'] = (name, expectation, events) => {
+  const append: WriteBatch['append'] = (name, expectation, events) => {
     const stream = open(name)
     const decision = decideAppend(
       view(stream),
@@ -128,22 +130,23 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
     if (decision.kind !== 'write') return decision
     if (events.length === 0) return { kind: 'written', last: stream.last, position: undefined }
     if (stream.bounds.deleted) {
-      const before = open(metadataStreamOf(name)).data ?? base.metadata(name) ?? deletedMetadata
+      const before = open(metadataStreamOf(name)).data ?? committed.metadata(name) ?? deletedMetadata
       writeMetadata(name, withTruncateBefore(before, decision.first), newId())
     }
-    let last: DraftEvent | undefined
+    let last: PendingEvent | undefined
     for (const [index, event] of events.entries()) last = write(stream, event, decision.first + index)
     return { kind: 'written', last: last!.revision, position: last!.position }
   }
 
   /** A delete is an append of one event whose id is not known yet. */
-  const decide = (stream: DraftStream, expectation: number, id: string): Decision => decideAppend(view(stream), expectation, [id])
+  const decide = (stream: PendingStream, expectation: number, id: string): Decision =>
+    decideAppend(view(stream), expectation, [id])
 
   // Its id is new, so it is never known.
   const refused = (decision: Exclude<Decision, { kind: 'write' }>): Refused =>
     decision.kind === 'known' ? { kind: 'wrong', current: decision.last } : decision
 
-  const tombstone: Draft['tombstone'] = (name, expectation, id) => {
+  const tombstone: WriteBatch['tombstone'] = (name, expectation, id) => {
     const stream = open(name)
     const decision = decide(stream, expectation, id)
     if (decision.kind !== 'write') return refused(decision)
@@ -151,7 +154,7 @@ export const createDraft = (base: Base, { position, salt, created, newId }: Plac
     return { kind: 'written', last: tombstoneRevision, position: write(stream, event, tombstoneRevision).position }
   }
 
-  const remove: Draft['remove'] = (name, expectation, id, metadataId) => {
+  const remove: WriteBatch['remove'] = (name, expectation, id, metadataId) => {
     const stream = open(name)
     const decision = decide(stream, expectation, id)
     if (decision.kind !== 'write') return refused(decision)

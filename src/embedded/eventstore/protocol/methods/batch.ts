@@ -13,6 +13,7 @@ import {
   type Collected,
   cancelled,
   collect,
+  diskFull,
   expectationOf,
   invalid,
   maxAppendBytes,
@@ -26,6 +27,7 @@ import type { Call, Handler } from '../server.js'
 const { BatchAppendReq, BatchAppendResp } = streams
 const {
   AllStreamPosition,
+  BadRequest,
   MaximumAppendSizeExceeded,
   StreamDeleted,
   StreamIdentifier,
@@ -224,9 +226,18 @@ const errorOf = (append: Open, outcome: Exclude<Reply, { kind: 'written' }>): Rp
     }
     case 'unavailable':
       return rpcStatus(2, 'Unknown', new Unknown().serializeBinary(), 'the node is stopping')
+    case 'full':
+      return rpcStatus(diskFull.code, 'BadRequest', badRequest(diskFull.message).serializeBinary(), diskFull.message)
     case 'failed':
       return rpcStatus(2, 'Unknown', new Unknown().serializeBinary(), outcome.message)
   }
+}
+
+/** Of the details that Node's client knows none has words; of one that it doesn't know it tells the status's message. */
+const badRequest = (message: string): InstanceType<typeof BadRequest> => {
+  const details = new BadRequest()
+  details.setMessage(message)
+  return details
 }
 
 const wrong = (expectation: number, current: number): InstanceType<typeof WrongExpectedVersion> => {

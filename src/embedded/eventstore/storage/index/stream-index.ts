@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { open, type RootDatabase } from 'lmdb'
 import { tombstoneRevision } from '../event.js'
+import { DiskFull, freeBytes } from '../files.js'
 import {
   countKey,
   eventKey,
@@ -80,6 +81,12 @@ export const openCatalog = async (folder: string, fresh: boolean): Promise<Catal
   return catalogOf(folder, database)
 }
 
+/**
+ * What a flush may need at worst, in bytes: pages are copied before they are changed, and each row may stand on one of its own. lmdb
+ * must not meet the end of the space itself: it calls that an input/output error, and was seen to leave its memory in disorder.
+ */
+const spaceFor = (rows: number): number => Math.min(64 * 1024 + rows * 4096, 32 * 1024 * 1024)
+
 type Known = { readonly key: Buffer; entry: StreamEntry | undefined }
 type Put = { readonly stream: number; readonly revision: number; readonly place: Place; readonly eventId: Buffer }
 type Row = { readonly revision: number; readonly place: Place }
@@ -149,8 +156,12 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
     return place(id, 0) ? 0 : undefined
   }
 
+  /** Throws `DiskFull` where there is no space; then all is kept in memory, and may be flushed again. */
   const flush = (): void => {
-    if (puts.length + streams.size + removed.length === 0) return
+    const changes = 2 * puts.length + streams.size + removed.length
+    if (changes === 0) return
+    const free = freeBytes(folder)
+    if (free < spaceFor(changes)) throw new DiskFull(`the disk has too little space for the index: ${free} bytes are left`)
     // In the order of their keys, neighbours meet on one page.
     puts.sort((a, b) => a.stream - b.stream || a.revision - b.revision)
     database.transactionSync(() => {

@@ -37,6 +37,10 @@ export type Log = {
   readonly roll: () => Promise<void>
   /** Writes and syncs a group that was built for `next()`, its first `groupSize` bytes left free. */
   readonly commit: (group: Buffer) => Promise<void>
+  /** After a write that found no space: takes back what came of it, and makes sure that all that was synced is there. Throws `Damaged`. */
+  readonly restoreTail: () => Promise<void>
+  /** Bytes that the log's disk has left. */
+  readonly freeBytes: () => number
   /** The first place at or after a position where a record begins. */
   readonly align: (position: number) => Promise<number>
   /** About `bytes` of the records from an aligned position on; `undefined` at the end. Throws `Damaged`. */
@@ -196,6 +200,14 @@ const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: Syn
     syncedEnd.note(segment.end)
   }
 
+  const restoreTail = async (): Promise<void> => {
+    const segment = active()
+    if (segment.runs) return
+    await segment.file.truncate(segment.start + segment.bytes)
+    await segment.file.sync()
+    await endOfGroups(segment, segment.end)
+  }
+
   const forward: Log['forward'] = async (position, bytes = chunkBytes) => {
     if (position >= end()) return undefined
     const recent = end() - position <= closeBehind ? tail.from(position) : undefined
@@ -279,6 +291,8 @@ const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: Syn
     },
     roll,
     commit,
+    restoreTail,
+    freeBytes: () => files.freeBytes(folder),
     align,
     forward,
     backward,

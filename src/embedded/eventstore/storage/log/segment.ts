@@ -134,9 +134,13 @@ const finish = async (files: Files, folder: string, base: number, fill: (file: F
   try {
     await fill(unfinished)
     await unfinished.sync()
-  } finally {
+  } catch (error) {
     await unfinished.close()
+    // On a full disk it would be in its own way.
+    await files.remove(`${path}.new`)
+    throw error
   }
+  await unfinished.close()
   await files.rename(`${path}.new`, path)
   await files.syncFolder(folder)
   return path
