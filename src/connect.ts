@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { joinEmbedded, type Parts, startEmbedded } from './embedded/index.js'
 import { storeIdentity } from './eventstore/identity.js'
 import { connectStore, type Store, StoreUnavailable } from './eventstore/store.js'
+import { backoff, orAborted } from './platform/async.js'
 import type { Config } from './platform/config.js'
 import { connectDatabase, type Database, migrate } from './platform/database.js'
+import { assertWritable } from './platform/files.js'
 import type { Log } from './platform/log.js'
 import { readSecrets, type Secrets } from './platform/secrets.js'
 
@@ -18,12 +19,30 @@ export type Connections = {
   readonly close: () => Promise<void>
 }
 
+export type ConnectOptions = {
+  /** An instance that runs on the data folder is joined, where one runs; else one is refused with `FolderInUse`. */
+  readonly join: boolean
+  readonly log: Log
+  /** Ends whatever is waited for. */
+  readonly signal?: AbortSignal
+}
+
+/** A store that is not here yet, or a setting that does not lead to it; the message names the setting. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable'
+}
+
+/** Milliseconds that a part which is being started has to come up, so that it can be stopped in order: else it ends with this process. */
+const grace = 1_500
+
 /**
- * `join`: an instance that runs on the data folder is joined, where one runs; else one is refused with `Held`. Parts that are neither
- * running nor given by the environment are started. Throws what prevents the start, with nothing left running.
+ * Parts that are neither running nor given by the environment are started. Throws what prevents the start, or the signal's reason, with
+ * nothing left running.
  */
-export const connect = async (config: Config, { join, log }: { join: boolean; log: Log }): Promise<Connections> => {
-  const parts: Parts = (join && (await joinEmbedded(config))) || (await startEmbedded(config, log))
+export const connect = async (config: Config, options: ConnectOptions): Promise<Connections> => {
+  const { log, signal = new AbortController().signal } = options
+  if (needsFolder(config)) await assertWritable(config.data, 'TILLROLL_DATA')
+  const parts = await orAborted(findParts(config, options), signal, grace)
   const { eventstoreUrl, databaseUrl } = parts
   const store = connectStore(eventstoreUrl)
   const database = connectDatabase(databaseUrl, { onWarning: (message) => log.warn({ part: 'Postgres' }, message) })
@@ -32,10 +51,13 @@ export const connect = async (config: Config, { join, log }: { join: boolean; lo
     await parts.stop()
   }
   try {
+    signal.throwIfAborted()
     const secrets = await readSecrets(config)
     const [{ storeId }] = await Promise.all([
-      eventually('the event store', () => storeIdentity(store, secrets.emailKey), log),
-      eventually('Postgres', () => migrate(databaseUrl), log),
+      eventually(nameOf('the event store', 'EVENTSTORE_URL', config.eventstoreUrl), log, signal, () =>
+        storeIdentity(store, secrets.emailKey),
+      ),
+      eventually(nameOf('Postgres', 'DATABASE_URL', config.databaseUrl), log, signal, () => migrate(databaseUrl)),
     ])
     return { store, database, secrets, storeId, close }
   } catch (error) {
@@ -44,21 +66,45 @@ export const connect = async (config: Config, { join, log }: { join: boolean; lo
   }
 }
 
+const needsFolder = ({ eventstoreUrl, databaseUrl, jwtSecrets, emailKey }: Config): boolean =>
+  !(eventstoreUrl && databaseUrl && jwtSecrets && emailKey)
+
+const findParts = async (config: Config, { join, log }: ConnectOptions): Promise<Parts> =>
+  (join && (await joinEmbedded(config))) || startEmbedded(config, log)
+
+/** With the setting that leads there and its host, which may be mistyped; without the password that an address may hold. */
+const nameOf = (what: string, setting: string, url: string | undefined): string => {
+  const host = url && /^[a-z+]+:\/\/(?:[^@/]*@)?([^/?]*)/.exec(url)?.[1]
+  return host ? `${what} at ${host} (${setting})` : what
+}
+
+/** Milliseconds. Where everything is started at once, by a composition or after a power cut, the stores may come up later than we do. */
 const patience = 60_000
 
-/** Where everything is started at once, by a composition or after a power cut, the stores may come up later than we do. */
-const eventually = async <T>(what: string, work: () => Promise<T>, log: Log): Promise<T> => {
+const eventually = async <T>(what: string, log: Log, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
   const began = performance.now()
-  for (let pause = 100; ; pause = Math.min(2 * pause, 2_000)) {
+  const pause = backoff(signal, { first: 100, most: 2_000 })
+  for (;;) {
     try {
-      return await work()
+      return await orAborted(work(), signal)
     } catch (error) {
-      if (!isAway(error) || performance.now() - began > patience) throw error
-      log.warn({ reason: (error as Error).message }, `${what} does not answer yet`)
-      await sleep(pause)
+      signal.throwIfAborted()
+      const { message, code = '' } = error as NodeJS.ErrnoException
+      if (refused.test(code)) throw new Unreachable(`${what} refuses: ${message}`, { cause: error })
+      if (!isAway(error)) throw error
+      const waited = Math.round((performance.now() - began) / 1_000)
+      if (performance.now() - began > patience)
+        throw new Unreachable(`${what} has not answered for ${waited} s: ${message}. Start it, or correct its address`, {
+          cause: error,
+        })
+      log.warn({ reason: message, waited }, `${what} does not answer yet: ${message}`)
+      await pause()
     }
   }
 }
+
+// A wrong user, password or name of the database: waiting helps with none of them.
+const refused = /^(28P01|28000|3D000)$/
 
 const away = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '57P03'])
 

@@ -43,8 +43,8 @@ const users = (): Command => {
   command
     .command('grant')
     .description('give a user a role; their tokens end, so that they log in again')
-    .argument('<email>')
-    .addArgument(new Argument('<role>').choices(userRoles))
+    .argument('<email>', 'with which they are registered')
+    .addArgument(new Argument('<role>', 'what they may do from then on').choices(userRoles))
     .action((email, role) => joined(async (instance) => (await import('./commands/users.js')).grant(instance, email, role)))
   return command
 }
@@ -62,7 +62,7 @@ const projections = (): Command => {
   command
     .command('rebuild')
     .description('build new tables beside the live ones, compare them, and make them live')
-    .addArgument(new Argument('[name]').choices(projectionNames))
+    .addArgument(new Argument('[name]', 'the projection').choices(projectionNames))
     .option('--all', 'every projection, in one reading')
     .option('--parallel <parts>', 'in so many parts, each in a process of its own', wholeNumber, 1)
     .option('--verify-only', 'build and compare, and leave the live ones live; exits 1 where rows differ')
@@ -73,7 +73,7 @@ const projections = (): Command => {
   command
     .command('verify')
     .description('fold rows again from their streams and compare; exits 1 on a difference')
-    .addArgument(new Argument('<name>').choices(projectionNames))
+    .addArgument(new Argument('<name>', 'the projection').choices(projectionNames))
     .option('--sample <rows>', 'only so many, at random', wholeNumber)
     .action((name, flags) =>
       joined(async (instance) => (await import('./commands/projections.js')).verify(instance, name, flags)),
@@ -81,7 +81,7 @@ const projections = (): Command => {
   command
     .command('rollback')
     .description('make the generation live again that was live before')
-    .addArgument(new Argument('<name>').choices(projectionNames))
+    .addArgument(new Argument('<name>', 'the projection').choices(projectionNames))
     .action((name) => joined(async (instance) => (await import('./commands/projections.js')).rollback(instance, name)))
   const quarantine = command.command('quarantine').description('streams that are parked, because an event or its row was refused')
   quarantine
@@ -175,14 +175,14 @@ const eventstore = (): Command => {
   command
     .command('backup')
     .description('write all of the store, as it is now, to one file')
-    .argument('<file>')
+    .argument('<file>', 'of the backup')
     .option(...folder)
     .option(...running)
     .action(async (file, flags) => (await import('./commands/eventstore.js')).backup(file, flags))
   command
     .command('restore')
     .description('make a store of a backup, in a folder that is empty or not there')
-    .argument('<file>')
+    .argument('<file>', 'of the backup')
     .option(...folder)
     .action(async (file, flags) => (await import('./commands/eventstore.js')).restore(file, flags))
   return command

@@ -16,9 +16,9 @@ export type Instance = Connections & {
  */
 export const withInstance = async <T>(work: (instance: Instance) => Promise<T>): Promise<T> => {
   const config = readConfig()
-  const log = createLog(process.env.LOG_LEVEL ? config.logLevel : 'warn', 2)
+  const log = createLog(process.env.LOG_LEVEL ? config.logLevel : 'warn', { to: 2, format: config.logFormat })
   const { signal, done } = untilSignalled()
-  const connections = await connect(config, { join: true, log })
+  const connections = await connect(config, { join: true, log, signal })
   try {
     return await work({ ...connections, config, log, signal })
   } finally {

@@ -3,14 +3,21 @@ const oneKeyPress = 500
 
 const signals = ['SIGINT', 'SIGTERM'] as const
 
-/** Aborts at the first SIGINT or SIGTERM, and ends the process at the second: what it started ends with it. */
+/** Somebody told this process to stop before it had done what it was asked for. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+}
+
+/**
+ * Aborts with `Interrupted` at the first SIGINT or SIGTERM, and ends the process at the second: what it started ends with it.
+ */
 export const untilSignalled = (): { readonly signal: AbortSignal; readonly done: () => void } => {
   const controller = new AbortController()
   let first = 0
-  const onSignal = () => {
+  const onSignal = (signal: NodeJS.Signals) => {
     if (!controller.signal.aborted) {
       first = performance.now()
-      controller.abort()
+      controller.abort(new Interrupted(`interrupted by ${signal}`))
     } else if (performance.now() - first > oneKeyPress) process.exit(130)
   }
   for (const signal of signals) process.on(signal, onSignal)

@@ -25,3 +25,28 @@ export const backoff = (signal: AbortSignal, { first = 50, most = 3_000 } = {}) 
     },
   })
 }
+
+/**
+ * What `work` comes to. Where the signal aborts first, rejects with its reason after at most `grace` milliseconds more (0 by default),
+ * and `work` is left to itself.
+ */
+export const orAborted = async <T>(work: Promise<T>, signal: AbortSignal, grace = 0): Promise<T> => {
+  const done = new AbortController()
+  const aborted = async (): Promise<never> => {
+    await abortOf(signal, done.signal)
+    await sleep(grace, done.signal)
+    throw signal.reason
+  }
+  try {
+    return await Promise.race([work, aborted()])
+  } finally {
+    done.abort()
+  }
+}
+
+const abortOf = (...signals: readonly AbortSignal[]): Promise<void> =>
+  new Promise((resolve) => {
+    const any = AbortSignal.any([...signals])
+    if (any.aborted) resolve()
+    else any.addEventListener('abort', () => resolve(), { once: true })
+  })

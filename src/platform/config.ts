@@ -7,13 +7,25 @@ import { z } from 'zod'
  */
 export type Config = ReturnType<typeof settings>
 
-const duration = (standard: number) => z.coerce.number().int().min(1).max(86_400_000).default(standard)
-const count = (standard: number, max = 1_000_000_000) => z.coerce.number().int().min(0).max(max).default(standard)
+const integer = (min: number, max: number) => {
+  const must = `must be a whole number from ${min} to ${max}`
+  return z.coerce.number(must).int(must).min(min, must).max(max, must)
+}
+const duration = (standard: number) => integer(1, 86_400_000).default(standard)
+const count = (standard: number, max = 1_000_000_000) => integer(0, max).default(standard)
+const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Words) =>
+  z.enum(words, `must be one of ${words.join(', ')}`)
+
+const broker = /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/
+const list = (text: string): readonly string[] => text.split(',').map((item) => item.trim())
+
+/** A secret that is shorter can be guessed. */
+const secretLength = 32
 
 const environment = z.object({
   /** Processes that serve HTTP; 0: the one process does it itself. Left out: by the number of cores. */
-  HTTP_WORKERS: z.coerce.number().int().min(0).max(128).optional(),
-  PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
+  HTTP_WORKERS: integer(0, 128).optional(),
+  PORT: integer(0, 65_535).default(3000),
   HOST: z.string().default('127.0.0.1'),
   TILLROLL_DATA: z.string().default('./data'),
   EVENTSTORE_URL: z
@@ -24,13 +36,24 @@ const environment = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
     .optional(),
-  KAFKA_BROKERS: z.string().optional(),
+  KAFKA_BROKERS: z
+    .string()
+    .refine((text) => list(text).every((one) => broker.test(one)), 'must be host:port, several by comma, such as localhost:9092')
+    .optional(),
   /** Comma-separated, the first signs, all are accepted: rotate by putting a new one in front. */
-  JWT_SECRETS: z.string().optional(),
-  EMAIL_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
-  TOKEN_TTL: z.coerce.number().int().min(1).default(86_400),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  BCRYPT_COST: z.coerce.number().int().min(4).max(16).default(11),
+  JWT_SECRETS: z
+    .string()
+    .refine(
+      (text) => list(text).every(({ length }) => length >= secretLength),
+      `must have at least ${secretLength} characters each`,
+    )
+    .optional(),
+  EMAIL_KEY: z.string().min(secretLength, `must have at least ${secretLength} characters`).optional(),
+  TOKEN_TTL: integer(1, 2_147_483_647).default(86_400),
+  LOG_LEVEL: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent').default('info'),
+  /** Left out: for people where the log goes to a terminal, else JSON. */
+  LOG_FORMAT: oneOf('people', 'json').optional(),
+  BCRYPT_COST: integer(4, 16).default(11),
   /** Requests a minute from one address; 0: no limit. */
   RATE_LIMIT: count(60_000),
   /** Failed log-ins a minute for one e-mail and from one address (ten times as many); 0: no limit. */
@@ -44,7 +67,7 @@ const environment = z.object({
   READ_AFTER_WAIT: duration(5_000),
   LEASE_TTL: duration(3_000),
   CACHE_STREAMS: count(10_000, 10_000_000),
-  TOPIC_PARTITIONS: z.coerce.number().int().min(1).max(1_000).default(8),
+  TOPIC_PARTITIONS: integer(1, 1_000).default(8),
 })
 
 const settings = (env: z.infer<typeof environment>) => ({
@@ -54,12 +77,13 @@ const settings = (env: z.infer<typeof environment>) => ({
   data: resolve(env.TILLROLL_DATA),
   eventstoreUrl: env.EVENTSTORE_URL,
   databaseUrl: env.DATABASE_URL,
-  kafkaBrokers: env.KAFKA_BROKERS?.split(',').map((broker) => broker.trim()),
-  jwtSecrets: env.JWT_SECRETS?.split(',').map((secret) => secret.trim()),
+  kafkaBrokers: env.KAFKA_BROKERS === undefined ? undefined : list(env.KAFKA_BROKERS),
+  jwtSecrets: env.JWT_SECRETS === undefined ? undefined : list(env.JWT_SECRETS),
   emailKey: env.EMAIL_KEY,
   /** Seconds. */
   tokenTtl: env.TOKEN_TTL,
   logLevel: env.LOG_LEVEL,
+  logFormat: env.LOG_FORMAT,
   bcryptCost: env.BCRYPT_COST,
   rateLimit: env.RATE_LIMIT,
   loginRateLimit: env.LOGIN_RATE_LIMIT,
@@ -82,10 +106,22 @@ export class ConfigError extends Error {
 export const readConfig = (env: NodeJS.ProcessEnv = process.env): Config => {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = environment.safeParse(set)
-  const problems = [...(parsed.error?.issues.map((issue) => problem(issue, set)) ?? []), ...withoutBrokers(set)]
+  const problems = [
+    ...(parsed.error?.issues.map((issue) => problem(issue, set)) ?? []),
+    ...(parsed.success ? contradictions(parsed.data) : []),
+    ...withoutBrokers(set),
+  ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems.join('\n'))
   return settings(parsed.data)
 }
+
+/** What each setting allows by itself, and not beside another. */
+const contradictions = ({ COMMAND_DEADLINE, RECOVERY_DELAY }: z.infer<typeof environment>): readonly string[] =>
+  RECOVERY_DELAY > COMMAND_DEADLINE
+    ? []
+    : [
+        `RECOVERY_DELAY: must be longer than COMMAND_DEADLINE, or orders that are still being placed would be taken up (${RECOVERY_DELAY} ms is not longer than ${COMMAND_DEADLINE} ms)`,
+      ]
 
 /** Who says how a Kafka is to be reached, and not where, would find the topic in Postgres. */
 const withoutBrokers = (set: NodeJS.ProcessEnv): readonly string[] => {
@@ -96,8 +132,7 @@ const withoutBrokers = (set: NodeJS.ProcessEnv): readonly string[] => {
 }
 
 /** The variable, what it is, and what it should be. A secret is not shown. */
-const problem = ({ path: [name], message, code }: z.core.$ZodIssue, set: NodeJS.ProcessEnv): string => {
-  const should = code === 'invalid_type' ? 'must be a number' : message
+const problem = ({ path: [name], message }: z.core.$ZodIssue, set: NodeJS.ProcessEnv): string => {
   const value = /SECRET|KEY|URL/.test(String(name)) ? '' : ` (it is ${JSON.stringify(set[String(name)])})`
-  return `${String(name)}: ${should}${value}`
+  return `${String(name)}: ${message}${value}`
 }

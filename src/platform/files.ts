@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, rename, rm } from 'node:fs/promises'
+import { access, constants, link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Replaces a file so that a crash leaves the old or the new one, whole, and what was written is on disk when this returns. */
@@ -45,4 +45,49 @@ export const syncFolder = async (path: string): Promise<void> => {
   } finally {
     await folder.close()
   }
+}
+
+/** A folder that can't be used; the message names the setting that chose it. */
+export class FolderUnusable extends Error {
+  override readonly name = 'FolderUnusable'
+}
+
+/**
+ * Makes the folder where it is missing, step by step: to be told to make all of a path at once makes Node try without end where one
+ * step can't be made, as under /proc. Throws `FolderUnusable`.
+ */
+export const assertWritable = async (path: string, setting: string): Promise<void> => {
+  try {
+    await makeSteps(path)
+    await access(path, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException
+    throw new FolderUnusable(`${setting}: ${path} ${unusable[code] ?? `can't be used (${message})`}: choose another folder`, {
+      cause: error,
+    })
+  }
+}
+
+const unusable: { readonly [code: string]: string } = {
+  EACCES: 'may not be written by this user',
+  EPERM: 'may not be written by this user',
+  EROFS: 'is on a file system that is read-only',
+  ENOENT: "can't be made",
+  ENOTDIR: 'is, or lies below, something that is no folder',
+  EEXIST: 'is, or lies below, something that is no folder',
+  ENOSPC: "can't be made, for the disk is full",
+}
+
+const makeSteps = async (path: string): Promise<void> => {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return undefined
+  })
+  if (found?.isDirectory()) return
+  if (found) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' })
+  await makeSteps(dirname(path))
+  await mkdir(path).catch((error: NodeJS.ErrnoException) => {
+    // Another process may have made it meanwhile.
+    if (error.code !== 'EEXIST') throw error
+  })
 }

@@ -12,7 +12,7 @@ import { createSharedLimiter } from './rate-limits.js'
 // One process of several that serve a shop's HTTP, forked by `pool.ts`; it has no life of its own.
 
 const config = readConfig()
-const log = createLog(config.logLevel)
+const log = createLog(config.logLevel, { format: config.logFormat })
 const ownWrites = createSharedOwnWrites((entries) => primary.call('wrote', entries))
 let app: App | undefined
 

@@ -120,7 +120,7 @@ describe('instances', () => {
     const email = await register(one)
     await one.grant(email, 'analyst')
     const { access_token: token } = await logIn(one, email)
-    const stopping = await one.another('api', { COMMAND_DEADLINE: '60000' })
+    const stopping = await one.another('api', { COMMAND_DEADLINE: '60000', RECOVERY_DELAY: '70000' })
     const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' }
     const response = await fetch(`${stopping.url}/topics/orders/records`, { headers })
     expect(response.status).to.equal(200)

@@ -18,10 +18,11 @@ describe('settings', () => {
   })
 
   it('are lists, where they are, of what stands between commas', () => {
-    const { kafkaBrokers, jwtSecrets } = readConfig({ KAFKA_BROKERS: 'a:1, b:2', JWT_SECRETS: 'new,old' })
+    const [next, last] = ['n'.repeat(32), 'l'.repeat(32)]
+    const { kafkaBrokers, jwtSecrets } = readConfig({ KAFKA_BROKERS: 'a:1, b:2', JWT_SECRETS: `${next}, ${last}` })
     expect([kafkaBrokers, jwtSecrets]).to.deep.equal([
       ['a:1', 'b:2'],
-      ['new', 'old'],
+      [next, last],
     ])
   })
 
@@ -29,14 +30,36 @@ describe('settings', () => {
     const message = refused({ PORT: 'http', BCRYPT_COST: '99', DATABASE_URL: 'mysql://x', LOG_LEVEL: 'loud' })
     expect(message.split('\n')).to.have.length(4)
     expect(message)
-      .to.match(/^PORT: must be a number \(it is "http"\)$/m)
-      .and.match(/^BCRYPT_COST: .*16 \(it is "99"\)$/m)
+      .to.match(/^PORT: must be a whole number from 0 to 65535 \(it is "http"\)$/m)
+      .and.match(/^BCRYPT_COST: must be a whole number from 4 to 16 \(it is "99"\)$/m)
       .and.match(/^DATABASE_URL: must begin with postgres:\/\/$/m)
-      .and.match(/^LOG_LEVEL: .*"trace".* \(it is "loud"\)$/m)
+      .and.match(/^LOG_LEVEL: must be one of trace, debug, info, warn, error, silent \(it is "loud"\)$/m)
   })
 
   it('are not shown where they are secret', () => {
     expect(refused({ EMAIL_KEY: 'too short', EVENTSTORE_URL: 'http://user:word@host' })).to.not.match(/too short|word/)
+  })
+
+  it('that are no brokers are refused before anything is started', () => {
+    for (const brokers of ['nonsense', 'a:1,', 'kafka://a:1', 'a:1, b']) {
+      expect(refused({ KAFKA_BROKERS: brokers })).to.equal(
+        `KAFKA_BROKERS: must be host:port, several by comma, such as localhost:9092 (it is ${JSON.stringify(brokers)})`,
+      )
+    }
+    expect(readConfig({ KAFKA_BROKERS: '[::1]:9092' }).kafkaBrokers).to.deep.equal(['[::1]:9092'])
+  })
+
+  it('that contradict each other are refused, by the names of both', () => {
+    for (const env of [{ COMMAND_DEADLINE: '30000' }, { RECOVERY_DELAY: '100' }, { COMMAND_DEADLINE: '20000' }]) {
+      expect(refused(env)).to.match(
+        /^RECOVERY_DELAY: must be longer than COMMAND_DEADLINE.* \(\d+ ms is not longer than \d+ ms\)$/,
+      )
+    }
+    expect(readConfig({ COMMAND_DEADLINE: '30000', RECOVERY_DELAY: '40000' }).recoveryDelay).to.equal(40_000)
+  })
+
+  it('that are secrets and can be guessed are refused, and not shown', () => {
+    expect(refused({ JWT_SECRETS: `${'s'.repeat(32)},a` })).to.equal('JWT_SECRETS: must have at least 32 characters each')
   })
 
   it('that say how Kafka is reached, and not where, are refused', () => {

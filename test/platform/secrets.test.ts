@@ -34,7 +34,11 @@ describe('secrets', () => {
   })
 
   it('come from the environment where it has them, each by itself', async () => {
-    expect(await read({ JWT_SECRETS: 'new,old', EMAIL_KEY: key })).to.deep.equal({ jwtSecrets: ['new', 'old'], emailKey: key })
+    const [next, last] = ['n'.repeat(32), 'l'.repeat(32)]
+    expect(await read({ JWT_SECRETS: `${next},${last}`, EMAIL_KEY: key })).to.deep.equal({
+      jwtSecrets: [next, last],
+      emailKey: key,
+    })
     expect(await stat(path()).catch(() => 'no file')).to.equal('no file')
     const { jwtSecrets } = await read()
     expect(await read({ EMAIL_KEY: key })).to.deep.equal({ jwtSecrets, emailKey: key })

@@ -47,10 +47,9 @@ const password = 'demo-password'
 
 /**
  * Fills an empty shop with some weeks of business, through the same commands that HTTP calls; only the clock is another, so the
- * events' times lie in the past. `undefined`, and nothing written, where the shop has products already.
+ * events' times lie in the past.
  */
-export const fillDemo = async (store: Store, settings: CommandSettings, isEmpty: boolean): Promise<DemoSummary | undefined> => {
-  if (!isEmpty) return undefined
+export const fillDemo = async (store: Store, settings: CommandSettings): Promise<DemoSummary> => {
   const random = seeded(20_260)
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!
   let now = Date.now() - weeks * 7 * day

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError } from 'commander'
 import { connect } from '../../connect.js'
 import { identityStream } from '../../eventstore/identity.js'
 import type { App } from '../../main.js'
+import { orAborted, sleep } from '../../platform/async.js'
 import { type Config, readConfig } from '../../platform/config.js'
 import { Held } from '../../platform/folder-lock.js'
 import { checkPort } from '../../platform/listen.js'
@@ -10,7 +10,7 @@ import { createLog, type Log } from '../../platform/log.js'
 import { type Role, servesHttp } from '../../platform/process-role.js'
 import { NotReady } from '../../queries/engine/read.js'
 import type { Pool } from '../../workers/pool.js'
-import { untilSignalled } from '../signals.js'
+import { Interrupted, untilSignalled } from '../signals.js'
 
 type Options = { readonly role: Role; readonly demo?: true; readonly startOver?: boolean }
 
@@ -21,17 +21,19 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
     throw new InvalidArgumentError('--start-over is for the roles that keep the read models: all and projections')
   }
   const config = readConfig()
-  const log = createLog(config.logLevel)
+  if (config.kafkaBrokers) (await import('../../bridge/kafka/settings.js')).readKafkaSettings(config.kafkaBrokers)
+  const log = createLog(config.logLevel, { format: config.logFormat })
   const { signal } = untilSignalled()
   if (servesHttp(role)) await checkPort(config.host, config.port)
   const pool = await forkedFor(role, config, log)
   try {
     // The embedded parts start while the app is loaded, which takes about as long.
     const [connections, { startApp }] = await Promise.all([
-      connect(config, { join: role !== 'all', log }).catch(explained),
+      connect(config, { join: role !== 'all', log, signal }).catch(explained),
       import('../../main.js'),
     ])
-    const app = await startApp(config, { connections, role, log, startOver, httpElsewhere: pool !== undefined })
+    const starting = startApp(config, { connections, role, log, startOver, httpElsewhere: pool !== undefined })
+    const app = await orAborted(starting, signal, grace)
     try {
       await run(app, pool, { log, signal, demo })
     } finally {
@@ -39,10 +41,16 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
       await app.stop()
       log.info('stopped')
     }
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error
+    log.info('stopped before the shop was up')
   } finally {
     await pool?.stop()
   }
 }
+
+/** Milliseconds that a start which is under way has to end, so that what it began can be stopped in order. */
+const grace = 1_500
 
 /** Processes of their own for HTTP, where the role serves it and there are cores for more than one process. */
 const forkedFor = async (role: Role, { httpWorkers }: Config, log: Log): Promise<Pool | undefined> => {
@@ -66,6 +74,7 @@ const run = async (app: App, pool: Pool | undefined, { log, signal, demo }: Runn
     if (address) log.info({ part: 'HTTP', address }, `HTTP is up at ${address}`)
     if (demo) await fill(app, log)
     if (address) await hintAtStaff(app, log, signal)
+    if (address) welcome(address, log)
   })
   log.info(failure ? 'stopping, for a part has failed' : 'stopping: a second signal would not wait for the requests under way')
   if (failure) throw failure.error
@@ -92,9 +101,22 @@ const runUntil = (
 
 const fill = async ({ connections: { store, secrets }, config }: App, log: Log): Promise<void> => {
   const isEmpty = (await store.last())?.streamId === identityStream
+  if (!isEmpty) return log.info('the shop is not empty: no demo is put into it')
+  log.info('the shop is being filled for the demo with six weeks of business, which takes some seconds')
   const { fillDemo } = await import('./demo.js')
-  const summary = await fillDemo(store, { ...config, ...secrets }, isEmpty)
-  log.info({ ...summary }, summary ? 'the shop is filled for the demo' : 'the shop is not empty: no demo was put into it')
+  const summary = await fillDemo(store, { ...config, ...secrets })
+  const { products, customers, orders, staff, customer } = summary
+  log.info(
+    { ...summary },
+    `the shop is filled: ${products} products, ${customers} customers, ${orders} orders. Log in as ${staff.email} (staff) or ${customer.email} (a customer), both with the password ${customer.password}`,
+  )
+}
+
+/** The last lines of a start: where the shop is, what to try, and where to read on. */
+const welcome = (address: string, log: Log): void => {
+  log.info({ address }, `the shop is open at ${address}`)
+  log.info(`try: curl ${address}/products`)
+  log.info(`docs: ${address}/docs lists every route; a walk through the shop is in README.md, the rest in docs/README.md`)
 }
 
 /** Nobody could add a product otherwise, and nobody would know why. */
