@@ -1,8 +1,32 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { formats } from '../history/engine/export-target.js'
 import { type Place, readPlace } from '../history/engine/range.js'
+import type { Instance } from './instance.js'
+
+const joined = async (work: (instance: Instance) => Promise<void>): Promise<void> =>
+  (await import('./instance.js')).withInstance(work)
 
 /** `tillroll history`: what analysts ask the past. */
-export const history = (): Command => new Command('history').description('the past: export it, query it, look into it')
+export const history = (): Command => {
+  const command = new Command('history').description('the past: export it, query it, look into it')
+  for (const child of [exporting()]) command.addCommand(child)
+  return command
+}
+
+const exporting = (): Command =>
+  withFilter(new Command('export'))
+    .description(
+      'write the history to files, without what is secret or personal; the same command goes on where an interrupted one was',
+    )
+    .addOption(
+      new Option('--format <format>', 'one JSON object a line, or a table for each event type')
+        .choices(formats)
+        .default('ndjson'),
+    )
+    .option('--out <file|folder>', 'where; by default lines go to the standard output')
+    .option('--with-personal-data', 'names and e-mail addresses too')
+    .option('--json', 'the progress as JSON lines')
+    .action((flags) => joined(async (instance) => (await import('./commands/history/export.js')).exportTo(instance, flags)))
 
 /** A time or a position, as `--from` and `--to` take it. */
 export const place = (word: string): Place => {
@@ -13,7 +37,10 @@ export const place = (word: string): Place => {
   }
 }
 
-const several = (word: string, before: readonly string[] = []): readonly string[] => [...before, ...word.split(',')]
+const several = (word: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...word.split(',').map((one) => one.trim()),
+]
 
 /** The options that say which events; `range` alone for what isn't about single events. */
 export const withRange = (command: Command): Command =>
@@ -23,7 +50,7 @@ export const withRange = (command: Command): Command =>
 
 export const withFilter = (command: Command): Command =>
   withRange(command)
-    .addOption(new Option('--type <types...>', 'only these, such as OrderPlaced').argParser(several))
+    .option('--type <type>', 'only these, such as OrderPlaced; several by comma, or again', several)
     .option('--stream <name>', 'only streams whose name begins so, such as order-')
     .option('--actor <user>', 'only what this user did, by id, or anonymous, or system')
     .option('--correlation <id>', 'only what one request caused')

@@ -1,7 +1,10 @@
 import { SingleBar } from 'cli-progress'
-import type { Progress } from '../projections/rebuild/rebuild.js'
+import type { Progress as RebuildProgress } from '../projections/rebuild/rebuild.js'
 
-/** Shows a rebuild's progress on the standard error: a bar at a terminal, else a line every few seconds, JSON if asked. */
+/** `done`: from 0 to 1. */
+type Progress = Pick<RebuildProgress, 'events' | 'done'> & { readonly phase: RebuildProgress['phase'] | 'writing' }
+
+/** Shows the progress of reading the history on the standard error: a bar at a terminal, else a line every few seconds, JSON if asked. */
 export const createProgress = (json: boolean) => (process.stderr.isTTY && !json ? bar() : lines(json))
 
 const words: { readonly [phase in Progress['phase']]: string } = {
@@ -9,6 +12,7 @@ const words: { readonly [phase in Progress['phase']]: string } = {
   indexing: 'indexing',
   joining: 'meeting the checkpoint',
   comparing: 'comparing',
+  writing: 'writing the files',
 }
 
 const bar = () => {

@@ -68,6 +68,13 @@ const environment = z.object({
   LEASE_TTL: duration(3_000),
   CACHE_STREAMS: count(10_000, 10_000_000),
   TOPIC_PARTITIONS: integer(1, 1_000).default(8),
+  /** What queries of the history may take: memory, as DuckDB writes it, threads, and time. */
+  HISTORY_MEMORY: z
+    .string()
+    .regex(/^\d{1,6}(\.\d+)?\s?[KMGT]i?B$/i, 'must be an amount of memory such as 512MB')
+    .default('512MB'),
+  HISTORY_THREADS: integer(1, 256).default(2),
+  HISTORY_TIMEOUT: duration(60_000),
 })
 
 const settings = (env: z.infer<typeof environment>) => ({
@@ -95,6 +102,9 @@ const settings = (env: z.infer<typeof environment>) => ({
   leaseTtl: env.LEASE_TTL,
   cacheStreams: env.CACHE_STREAMS,
   topicPartitions: env.TOPIC_PARTITIONS,
+  historyMemory: env.HISTORY_MEMORY,
+  historyThreads: env.HISTORY_THREADS,
+  historyTimeout: env.HISTORY_TIMEOUT,
 })
 
 /** A setting that can't be used; the message names each variable and what it should be. */

@@ -42,6 +42,13 @@ const readTime = (text: string): number | undefined => {
   return Number.isNaN(time) ? undefined : time
 }
 
+/** A place in a file. */
+export const placeAsJson = (place: Place | undefined): { readonly position: string } | { readonly time: string } | undefined =>
+  place && ('position' in place ? { position: `${place.position}` } : place)
+
+export const placeOfJson = (stored: ReturnType<typeof placeAsJson>): Place | undefined =>
+  stored && ('position' in stored ? { position: BigInt(stored.position) } : stored)
+
 /** Tells for an event whether it is in the range. */
 export const inRange = ({ from, to }: Range): ((position: bigint, at: number) => boolean) => {
   const [after, before] = [bound(from), bound(to)]

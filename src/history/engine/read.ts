@@ -20,8 +20,8 @@ export type ReadHistory = HistoryFilter & {
   /** Begins after this event (exclusive), beside what the filter says. */
   readonly after?: Position | undefined
   readonly signal?: AbortSignal
-  /** Told where the reading is, after each batch; `scanned` counts the events that were looked at. */
-  readonly onProgress?: (progress: { readonly position: bigint; readonly scanned: number }) => void
+  /** Told after each batch, when it has been taken, where the reading is; `scanned` counts the events that were looked at. */
+  readonly onProgress?: (progress: { readonly position: Position; readonly scanned: number }) => void
 }
 
 /**
@@ -37,18 +37,21 @@ export async function* readHistory(
   const { personal = false, signal, onProgress } = options
   const erased = personal ? await erasedUsers(source, signal) : new Set<string>()
   const [named, came, within] = [byName(options), byOrigin(options), inRange(options)]
+  const ranged = options.from !== undefined || options.to !== undefined
   let scanned = 0
   for await (const events of scanStretches(source, options)) {
     const found: HistoryEvent[] = []
     for (const event of events) {
       const { type, streamId, position } = event
-      if (!isShown(type, streamId) || !named(type, streamId) || !within(position, timeOf(event))) continue
+      if (!isShown(type, streamId) || !named(type, streamId)) continue
+      if (ranged && !within(position, timeOf(event))) continue
       const one = historyEvent(recordedOf(event), personal && !isErased(erased, event))
       if (came(one)) found.push(one)
     }
     scanned += events.length
     if (found.length > 0) yield found
-    onProgress?.({ position: events.at(-1)!.position, scanned })
+    const { position: commit, preparePosition: prepare } = events.at(-1)!
+    onProgress?.({ position: { commit, prepare }, scanned })
   }
 }
 
