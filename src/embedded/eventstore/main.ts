@@ -1,11 +1,13 @@
 import { type Held, holdLock } from '../../platform/folder-lock.js'
 import type { CheckStatus } from './maintenance/check.js'
 import { startNode } from './node.js'
+import { untilToldToStop } from './told-to-stop.js'
 
 /**
  * The node as a process. Settings: `EVENTSTORE_FOLDER`, `EVENTSTORE_PORT` (0: any), `EVENTSTORE_HOST`. Says `{ port }` when it serves,
- * `{ done, total }` while it makes its index anew, `{ check }` when what it took on trust is checked, `{ full }` when its disk has become full or has space again, `{ error, name }` when it can't start: to its parent where it was forked, else as
- * lines of JSON. Stops in order on SIGTERM, SIGINT, and when its parent is gone.
+ * `{ done, total }` while it makes its index anew, `{ check }` when what it took on trust is checked, `{ full }` when its disk has become
+ * full or has space again, `{ error, name }` when it can't start: to its parent where it was forked, else as lines of JSON. Stops in
+ * order on SIGTERM, SIGINT, and when its parent is gone.
  */
 export type Message =
   | { readonly port: number }
@@ -14,6 +16,7 @@ export type Message =
   | { readonly full: boolean }
   | { readonly error: string; readonly name: string }
 
+const toldToStop = untilToldToStop()
 const forked = process.send !== undefined
 
 const say = (message: Message): Promise<void> =>
@@ -42,14 +45,11 @@ const onFull = (full: boolean): void => {
 }
 
 const run = async (): Promise<void> => {
-  const stopping = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
-    if (forked) process.on('disconnect', () => resolve())
-  })
   const { folder, port, host } = settings(process.env)
   const lock = await holdLock(folder)
   try {
     const node = await startNode({ folder, port, host, onProgress, onFull })
+    const stopping = toldToStop.inOrder()
     await say({ port: node.port })
     void node.check.ended.then((check) => say({ check }))
     try {

@@ -1,11 +1,14 @@
 import { serveAdmin } from './maintenance/admin.js'
 import { type Check, type CheckOptions, startCheck } from './maintenance/check.js'
+import type { Handler } from './protocol/call.js'
+import { serveHttp1 } from './protocol/http1.js'
+import type { TlsOptions } from './protocol/listener.js'
 import { readGossip, supportedMethods } from './protocol/methods/about.js'
 import { append } from './protocol/methods/append.js'
 import { batchAppend } from './protocol/methods/batch.js'
 import { read } from './protocol/methods/read.js'
 import { remove } from './protocol/methods/remove.js'
-import { type Handler, serveGrpc } from './protocol/server.js'
+import { serveGrpc } from './protocol/server.js'
 import { openStore, type Store, type StoreOptions } from './storage/store.js'
 
 export type Node = {
@@ -23,6 +26,8 @@ export type NodeOptions = StoreOptions & {
   /** 0 (the standard): any that is free. */
   readonly port?: number
   readonly host?: string
+  /** Serves clients over TLS, and no others. */
+  readonly tls?: TlsOptions
   readonly check?: CheckOptions
 }
 
@@ -33,6 +38,7 @@ export type NodeOptions = StoreOptions & {
 export const startNode = async ({
   port = 0,
   host = '127.0.0.1',
+  tls,
   check: checkOptions,
   ...options
 }: NodeOptions): Promise<Node> => {
@@ -50,7 +56,13 @@ export const startNode = async ({
     ['/event_store.client.gossip.Gossip/Read', readGossip(() => ({ host, port: boundPort }), now)],
   ])
   const check = startCheck(store, checkOptions)
-  const server = await serveGrpc(methods, { host, port, aside: serveAdmin(store, check, now) }).catch(async (error: unknown) => {
+  const server = await serveGrpc(methods, {
+    host,
+    port,
+    tls,
+    aside: serveAdmin(store, check, now),
+    http1: serveHttp1(store),
+  }).catch(async (error: unknown) => {
     await check.stop()
     await store.close()
     throw error

@@ -186,7 +186,7 @@ describe('hostile clients', () => {
     expect(`${status} ${why}`).to.equal('3 the call takes one message')
   })
 
-  it('that speak no HTTP/2 are told so, and hung up on', async () => {
+  it('that speak no HTTP/2 are answered in what they speak, and hung up on', async () => {
     for (const words of ['GET /info HTTP/1.1\r\nHost: localhost\r\n\r\n', '\x07'.repeat(70_000)]) {
       expect((await send([Buffer.from(words)], 3_000)).closed).to.equal(true)
     }

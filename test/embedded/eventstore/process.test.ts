@@ -84,6 +84,18 @@ describe('the event store as a process', () => {
     expect(await types((await start()).url)).to.deep.equal(['Opened'])
   })
 
+  it('ends when its parent goes while it is still starting, and leaves the folder free', async () => {
+    const main = fileURLToPath(new URL('../../../src/embedded/eventstore/main.ts', import.meta.url))
+    const child = fork(main, [], {
+      env: { ...process.env, EVENTSTORE_FOLDER: folder },
+      execArgv: ['--import', 'tsx'],
+      detached: true,
+    })
+    child.disconnect()
+    await new Promise((resolve) => child.once('exit', resolve))
+    expect(await types((await start()).url).catch((error: { type: string }) => error.type)).to.equal('stream-not-found')
+  })
+
   it('says when its port is taken', async () => {
     const { port } = await start()
     const other = await mkdtemp(join(tmpdir(), 'tillroll-process-'))

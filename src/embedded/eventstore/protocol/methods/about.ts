@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import features from '@eventstore/db-client/generated/serverfeatures_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
-import type { Handler } from '../server.js'
+import type { Handler } from '../call.js'
 
 const streamsService = 'event_store.client.streams.streams'
 const subscriptionsService = 'event_store.client.persistent_subscriptions.persistentsubscriptions'

@@ -4,6 +4,7 @@ import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expected } from '../../storage/expected-revision.js'
 import type { Outcome } from '../../storage/outcome.js'
 import type { Store } from '../../storage/store.js'
+import type { Call, Handler } from '../call.js'
 import { exhausted } from '../framing.js'
 import {
   appendTooLarge,
@@ -18,7 +19,6 @@ import {
   streamName,
   writeTimeout,
 } from '../requests.js'
-import type { Call, Handler } from '../server.js'
 
 const { AppendReq, AppendResp } = streams
 const { Empty } = shared

@@ -8,6 +8,7 @@ import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js'
 import { expected } from '../../storage/expected-revision.js'
 import type { Outcome } from '../../storage/outcome.js'
 import type { Store } from '../../storage/store.js'
+import type { Call, Handler } from '../call.js'
 import { exhausted } from '../framing.js'
 import {
   type Collected,
@@ -22,7 +23,6 @@ import {
   uuidText,
   writeTimeout,
 } from '../requests.js'
-import type { Call, Handler } from '../server.js'
 
 const { BatchAppendReq, BatchAppendResp } = streams
 const {

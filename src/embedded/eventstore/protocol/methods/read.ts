@@ -2,6 +2,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { ReadReq as Request } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { Store } from '../../storage/store.js'
+import type { Call, Handler } from '../call.js'
 import { makeFilter } from '../filter.js'
 import { type Encoding, linkTarget } from '../links.js'
 import { readAllBackwards, readAllForwards } from '../reading/all.js'
@@ -10,7 +11,6 @@ import { readStream } from '../reading/stream.js'
 import { subscribeToAll } from '../reading/subscribe-all.js'
 import { subscribeToStream } from '../reading/subscribe-stream.js'
 import { cancelled, invalid, Refused, revisionOf, statusOf, streamDeleted, streamName } from '../requests.js'
-import type { Call, Handler } from '../server.js'
 
 const { ReadReq, ReadResp } = streams
 

@@ -2,8 +2,8 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { Outcome } from '../../storage/outcome.js'
 import type { Store } from '../../storage/store.js'
+import type { Call, Handler } from '../call.js'
 import { expectationOf, invalid, refusalOf, statusOf, streamName, writeTimeout } from '../requests.js'
-import type { Call, Handler } from '../server.js'
 
 const { DeleteReq, DeleteResp, TombstoneReq, TombstoneResp } = streams
 

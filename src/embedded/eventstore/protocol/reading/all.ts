@@ -1,9 +1,9 @@
 import { openEvent } from '../../storage/event.js'
 import type { Chunk } from '../../storage/log/chunk.js'
 import type { Store } from '../../storage/store.js'
+import type { Call } from '../call.js'
 import type { Filter } from '../filter.js'
 import type { Encoding } from '../links.js'
-import type { Call } from '../server.js'
 import type { From } from './options.js'
 import { createSink, pack } from './sink.js'
 

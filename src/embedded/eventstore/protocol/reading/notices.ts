@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { lengthDelimited, varintField } from '../../../../platform/protobuf.js'
 import type { Watchers } from '../../storage/watchers.js'
+import type { Call } from '../call.js'
 import { framed } from '../framing.js'
-import type { Call } from '../server.js'
 
 // What a read tells beside the events: fields of `ReadResp`.
 const empty = new Uint8Array()

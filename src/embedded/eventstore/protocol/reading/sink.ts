@@ -1,8 +1,8 @@
 import type { StoredEvent } from '../../storage/event.js'
 import type { Chunk } from '../../storage/log/chunk.js'
 import { messageAt } from '../../storage/log/record.js'
+import type { Call } from '../call.js'
 import { type Encoding, encodeForReader } from '../links.js'
-import type { Call } from '../server.js'
 
 const writeSize = 64 * 1024
 

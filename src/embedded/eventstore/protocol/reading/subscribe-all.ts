@@ -1,7 +1,7 @@
 import { openEvent } from '../../storage/event.js'
 import type { Store } from '../../storage/store.js'
+import type { Call } from '../call.js'
 import type { Encoding } from '../links.js'
-import type { Call } from '../server.js'
 import { caughtUp, checkpoint, confirmation, createBell, fellBehind } from './notices.js'
 import type { From, SubscriptionFilter } from './options.js'
 import { createSink } from './sink.js'

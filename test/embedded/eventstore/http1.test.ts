@@ -1,0 +1,38 @@
+import { expect } from 'chai'
+import { startEventStore, type TestEventStore } from '../../support/eventstore.js'
+
+describe('the embedded event store in HTTP/1.1', () => {
+  let store: TestEventStore
+  const get = (path: string, options?: RequestInit) => fetch(`http://127.0.0.1:${store.port}${path}`, options)
+
+  before(async () => {
+    store = await startEventStore()
+  })
+  after(() => store.stop())
+
+  it('says that it lives', async () => {
+    expect((await get('/health/live')).status).to.equal(204)
+    expect((await get('/health/live?liveCode=200', { method: 'HEAD' })).status).to.equal(204)
+  })
+
+  it('says how it stands', async () => {
+    const answer = await get('/stats')
+    expect(answer.headers.get('content-type')).to.equal('application/json')
+    const stats = (await answer.json()) as { proc: { id: number }; es: { version: string; writer: { end: number } } }
+    expect(stats.proc.id).to.equal(process.pid)
+    expect(stats.es.writer.end).to.equal(store.node.store.log.end())
+    expect(stats.es.version).to.match(/^\d+\.\d+/)
+  })
+
+  it('says what it is to whoever asks for anything else', async () => {
+    for (const [path, options] of [
+      ['/', {}],
+      ['/streams/a', { method: 'POST', body: 'x'.repeat(100_000) }],
+      ['/stats', { method: 'DELETE' }],
+    ] as const) {
+      const answer = await get(path, options)
+      expect(answer.status, path).to.equal(404)
+      expect(await answer.text()).to.match(/gRPC/)
+    }
+  })
+})
