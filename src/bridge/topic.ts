@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { Unavailable } from '../platform/errors.js'
 import { createWatch, type Listen } from './engine/notifier.js'
 
 /** A record as it is read: `position` is its place over all partitions, by which a reader of the whole topic goes on. */
@@ -45,8 +46,9 @@ export type Log = {
 }
 
 /** The topic can't be read at the moment. */
-export class TopicUnavailable extends Error {
+export class TopicUnavailable extends Unavailable {
   override readonly name = 'TopicUnavailable'
+  override readonly outside = 'the topic can not be read now; try again in a moment'
 }
 
 export type Topic = {

@@ -34,7 +34,13 @@ export const createCommands = (store: Store, settings: CommandSettings, clock: C
   const keys = createKeys()
   const streams = createStreams(store, settings.cacheStreams, keys.accepted)
   const handle = createHandle(streams, clock)
-  const users = createUserCommands({ streams, handle, passwords: createPasswords(settings.bcryptCost), ...settings, clock })
+  const users = createUserCommands({
+    streams,
+    handle,
+    passwords: createPasswords({ cost: settings.bcryptCost }),
+    ...settings,
+    clock,
+  })
   const products = createProductCommands(streams, handle, clock)
   const orders = createOrderCommands(streams, createStock(streams, clock), clock)
   const cart = createCartCommands({ streams, handle, orders, clock })

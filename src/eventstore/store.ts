@@ -8,6 +8,7 @@ import {
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
+import { Unavailable } from '../platform/errors.js'
 
 /** What rides along with every event. */
 export type EventMetadata = {
@@ -56,13 +57,17 @@ export class WrongRevision extends Error {
 }
 
 /** The store did not answer, or not usably. What an append asked for may or may not have happened. */
-export class StoreUnavailable extends Error {
+export class StoreUnavailable extends Unavailable {
   override readonly name = 'StoreUnavailable'
+  override readonly outside: string
   /** Its disk is full: nothing of this append was written, and trying again helps only when there is space. Reads go on. */
   readonly full: boolean
   constructor(message = '', { full = false, ...options }: ErrorOptions & { readonly full?: boolean } = {}) {
     super(message, options)
     this.full = full
+    this.outside = full
+      ? "the event store's disk is full: nothing can be written until there is space again; reads go on"
+      : 'the event store does not answer; try again in a moment'
   }
 }
 

@@ -1,5 +1,5 @@
 const codeOf = (error: unknown): string => {
-  const { code } = error as { code?: unknown }
+  const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : ''
 }
 
@@ -39,9 +39,17 @@ export const isOtherView = (error: unknown): boolean => codeOf(error) === '42P16
 /** Something of somebody else's depends on it (2BP01), or it is in use for longer than we wait (55P03). */
 export const isDependedOn = (error: unknown): boolean => ['2BP01', '55P03'].includes(codeOf(error))
 
-/** The database, or the way to it, is not well: connection, resources, an operator, a conflict. What is asked is all right, and is asked again. */
-export const isPassing = (error: unknown): boolean =>
-  /^(08|53|57|40|25)[0-9A-Z]{3}$|^55P03$|^E[A-Z]{3,}/.test(codeOf(error)) ||
-  /^Connection terminated|^Client (was closed|has encountered a connection error)|^timeout (exceeded|expired)/i.test(
-    (error as Error).message,
+/** The database, or the way to it, is not well: connection, resources, an operator; and the drivers' own errors, which have no code. */
+export const isDatabaseAway = (error: unknown): boolean => {
+  if (/^(08|53|57)[0-9A-Z]{3}$|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)/.test(codeOf(error)))
+    return true
+  const { name, message = '' } = (error ?? {}) as Partial<Error>
+  return (
+    name === 'KnexTimeoutError' ||
+    /^Connection terminated|^Client (was closed|has encountered a connection error)|^timeout (exceeded|expired)/i.test(message)
   )
+}
+
+/** It is away, or there was a conflict. What is asked is all right, and is asked again. */
+export const isPassing = (error: unknown): boolean =>
+  isDatabaseAway(error) || /^(40|25)[0-9A-Z]{3}$|^55P03$|^E[A-Z]{3,}/.test(codeOf(error))

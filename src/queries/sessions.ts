@@ -1,5 +1,6 @@
 import type { UserId } from '../domain/ids.js'
 import type { Role } from '../domain/user.js'
+import { NotReady } from './engine/read.js'
 
 /** What a user's tokens must agree with. The epoch rises with a new password, a role or an erasure, so one epoch has one role. */
 export type Session = { readonly role: Role; readonly epoch: number }
@@ -123,7 +124,7 @@ const loadOrNobody = async (load: SessionSources['load']): ReturnType<SessionSou
   try {
     return await load()
   } catch (error) {
-    if (error instanceof Error && error.name === 'NotReady') return { value: [], position: -1n }
+    if (error instanceof NotReady) return { value: [], position: -1n }
     throw error
   }
 }

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { createPasswords } from '../../src/platform/passwords.js'
+import { createPasswords, TooManyPasswords } from '../../src/platform/passwords.js'
 
 describe('passwords', () => {
-  const passwords = createPasswords(4)
+  const passwords = createPasswords({ cost: 4 })
 
   it('are the same however their characters are composed', async () => {
     const composed = 'ǖ'.repeat(128)
@@ -16,5 +16,34 @@ describe('passwords', () => {
     const begun = performance.now()
     expect(await passwords.matches(guess, hash)).to.equal(false)
     expect(performance.now() - begun).to.be.lessThan(500)
+  })
+
+  it('wait for each other, and beyond so many are refused at once', async () => {
+    const few = createPasswords({ cost: 4, atOnce: 2, waiting: 3 })
+    const outcome = (made: Promise<unknown>) =>
+      made.then(
+        () => 'made',
+        (error: unknown) => error,
+      )
+    const outcomes = await Promise.all(Array.from({ length: 12 }, () => outcome(few.hash('correct horse'))))
+    expect(outcomes.slice(0, 8)).to.deep.equal(Array(8).fill('made'))
+    for (const refused of outcomes.slice(8)) expect(refused).to.be.instanceOf(TooManyPasswords)
+    expect(await outcome(few.matches('correct horse', undefined))).to.equal('made')
+  })
+
+  it('take as long to compare with nobody’s hash as with one', async function () {
+    this.timeout(30_000)
+    const slow = createPasswords({ cost: 8, atOnce: 1 })
+    const hash = await slow.hash('correct horse')
+    const timeOf = async (known: string | undefined) => {
+      const begun = process.cpuUsage()
+      await slow.matches('wrong guess', known)
+      const { user } = process.cpuUsage(begun)
+      return user
+    }
+    const times: [number, number][] = []
+    for (let n = 0; n < 15; n++) times.push([await timeOf(hash), await timeOf(undefined)])
+    const median = (which: 0 | 1) => times.map((pair) => pair[which]).sort((a, b) => a - b)[7]!
+    expect(Math.abs(median(0) / median(1) - 1)).to.be.lessThan(0.3)
   })
 })

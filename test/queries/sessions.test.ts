@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import jwt from 'jsonwebtoken'
 import type { UserId } from '../../src/domain/ids.js'
 import { createTokens } from '../../src/http/pipeline/auth.js'
+import { NotReady } from '../../src/queries/engine/read.js'
 import { createSessions, type SessionSources } from '../../src/queries/sessions.js'
 
 const ann = '6b03dbc100000000000fec01' as UserId
@@ -61,7 +62,7 @@ describe('sessions', () => {
   })
 
   it('begin with the start of the history where there are no rows yet', async () => {
-    const notReady = Object.assign(new Error('being built'), { name: 'NotReady' })
+    const notReady = new NotReady('being built')
     const { sessions, after, play } = await played({ load: () => Promise.reject(notReady) })
     expect(after).to.equal(undefined)
     play('UserRegistered', 1n)

@@ -1,4 +1,5 @@
 import type { UserId } from '../../domain/ids.js'
+import { Unavailable } from '../../platform/errors.js'
 
 /** What comes along with a command: who asks, under which key, and until when it is worth trying. */
 export type CommandContext = {
@@ -34,8 +35,10 @@ export class PreconditionFailed extends Error {
 }
 
 /** Given up at the deadline, or because another has decided: what was asked may or may not come to be; ask again later. */
-export class Unfinished extends Error {
+export class Unfinished extends Unavailable {
   override readonly name = 'Unfinished'
+  override readonly outside =
+    'it could not be finished in time and may or may not have happened; send it again with the same Idempotency-Key'
 }
 
 export const assertInTime = (context: CommandContext): void => {

@@ -1,6 +1,9 @@
 import type { Context } from 'koa'
+import { KeyReused, PreconditionFailed } from '../../commands/engine/context.js'
 import { Rejected, type RejectionReason } from '../../domain/decider.js'
 import { decimalOfCents } from '../../domain/money.js'
+import { Unavailable } from '../../platform/errors.js'
+import { isDatabaseAway } from '../../platform/sqlstate.js'
 
 /** How the answers of a route are dressed: C's `{"msg"}`, or O's envelope. */
 export type Dialect = 'plain' | 'envelope'
@@ -82,34 +85,11 @@ const ofRejection = (rejected: Rejected, says: Says): Refusal => {
 export const refusalOf = (error: unknown, says: Says = {}): Refusal => {
   if (error instanceof Refusal) return error
   if (error instanceof Rejected) return ofRejection(error, says)
-  const { name, message } = error instanceof Error ? error : { name: '', message: '' }
-  if (name === 'KeyReused') return new Refusal(422, 'this Idempotency-Key was used for another request; use a new one')
-  if (name === 'PreconditionFailed') return new Refusal(412, 'it has changed since; read it again and decide anew')
-  if (name === 'Unfinished') {
-    return unavailable(
-      'it could not be finished in time and may or may not have happened; send it again with the same Idempotency-Key',
-      error,
-    )
-  }
-  if (name === 'NotReady') return unavailable('what this reads is being built; try again in a moment', error)
-  if (name === 'StoreUnavailable' && isFull(error))
-    return unavailable("the event store's disk is full: nothing can be written until there is space again; reads go on", error)
-  if (name === 'StoreUnavailable') return unavailable('the event store does not answer; try again in a moment', error)
-  if (isDatabaseAway(error, name, message)) return unavailable('the database does not answer; try again in a moment', error)
+  if (error instanceof KeyReused) return new Refusal(422, 'this Idempotency-Key was used for another request; use a new one')
+  if (error instanceof PreconditionFailed) return new Refusal(412, 'it has changed since; read it again and decide anew')
+  if (error instanceof Unavailable) return unavailable(error.outside, error)
+  if (isDatabaseAway(error)) return unavailable('the database does not answer; try again in a moment', error)
   return new Refusal(500, 'something went wrong on our side', { cause: error })
-}
-
-const isFull = (error: unknown): boolean => typeof error === 'object' && error !== null && 'full' in error && error.full === true
-
-/** SQLSTATE classes 08, 53 and 57 say so, Node's codes of a connection that failed, and the drivers' own errors, which have no code. */
-const isDatabaseAway = (error: unknown, name: string, message: string): boolean => {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
-  return (
-    /^(08|53|57)/.test(code) ||
-    /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH)/.test(code) ||
-    name === 'KnexTimeoutError' ||
-    /Connection terminated|timeout exceeded when trying to connect/.test(message)
-  )
 }
 
 /** Whether the client names RFC 9457's type in Accept: asking for it among others asks for it, for it says nothing of success. */

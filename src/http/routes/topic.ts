@@ -1,10 +1,8 @@
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
-import { TopicUnavailable } from '../../bridge/topic.js'
 import { position, recordsFrom } from '../api/schemas.js'
 import { type Caller, isCurrent } from '../pipeline/auth.js'
 import { checked } from '../pipeline/body.js'
-import { unavailable } from '../pipeline/errors.js'
 import { type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
@@ -37,15 +35,6 @@ export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[]
     return events
   }
 
-  const read: typeof topic.records = async (from) => {
-    try {
-      return await topic.records(from)
-    } catch (error) {
-      if (error instanceof TopicUnavailable) throw unavailable('the topic can not be read now; try again in a moment', error)
-      throw error
-    }
-  }
-
   return [
     route({
       method: 'GET',
@@ -58,12 +47,12 @@ export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[]
       query: recordsFrom,
       answers: { status: 200, view: z.array(recordView), events: true },
       handle: async ({ query, header, caller }) => {
-        if (!/text\/event-stream/i.test(header('accept'))) return { view: await read(query) }
+        if (!/text\/event-stream/i.test(header('accept'))) return { view: await topic.records(query) }
         const { partition, after: first } = query
         const after = header('last-event-id') === '' ? first : checked(position, header('last-event-id'), 'Last-Event-ID')
         const from = { ...(partition !== undefined && { partition }), ...(after !== undefined && { after }) }
         // Once it has begun, a stream can't say any more that there is nothing to read from.
-        await read({ limit: 1 })
+        await topic.records({ limit: 1 })
         return { events: whileAllowed(topic.events(from), caller) }
       },
     }),

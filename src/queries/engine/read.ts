@@ -1,12 +1,14 @@
 import type { Knex } from 'knex'
+import { Unavailable } from '../../platform/errors.js'
 import { isMissingTable } from '../../platform/sqlstate.js'
 import type { Fed, Generations } from '../../projections/engine/checkpoint.js'
 import { tableName } from '../../projections/engine/tables.js'
 import type { AnyProjection } from '../../projections/projection.js'
 
 /** The read model of this release's shape is not built yet. */
-export class NotReady extends Error {
+export class NotReady extends Unavailable {
   override readonly name = 'NotReady'
+  override readonly outside = 'what this reads is being built; try again in a moment'
 }
 
 /** What every query answers: all of it is of the one moment at which `position` was the checkpoint's. */

@@ -1,9 +1,11 @@
 import { expect } from 'chai'
 import pg from 'pg'
+import { TopicUnavailable } from '../../../src/bridge/topic.js'
 import { KeyReused, PreconditionFailed, Unfinished } from '../../../src/commands/engine/context.js'
 import { Rejected } from '../../../src/domain/decider.js'
 import { StoreUnavailable } from '../../../src/eventstore/store.js'
 import { Refusal, refusalOf } from '../../../src/http/pipeline/errors.js'
+import { TooManyPasswords } from '../../../src/platform/passwords.js'
 import { NotReady } from '../../../src/queries/engine/read.js'
 
 const statusOf = (error: unknown) => refusalOf(error).status
@@ -16,6 +18,8 @@ describe('errors', () => {
       new Unfinished(),
       new StoreUnavailable(),
       new NotReady(),
+      new TopicUnavailable(),
+      new TooManyPasswords(),
       new Rejected('OrderUnsettled'),
       new Rejected('CheckoutOutstanding'),
     ]) {
