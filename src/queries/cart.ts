@@ -4,24 +4,15 @@ import { type CartRow, carts } from '../projections/cart.js'
 import { type ProductRow, products } from '../projections/product.js'
 import { idOfStream } from '../projections/projection.js'
 import { type CartLineView, type CartView, cartView, productView } from '../projections/views.js'
-import type { Answer, Read } from './engine/read.js'
-import { type RowOf, withParked } from './engine/select.js'
+import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
+import { joinParked, type Nullable, presentRows, type RowOf } from './engine/select.js'
 
 export type OutstandingCheckout = { readonly userId: UserId; readonly orderId: OrderId; readonly revision: number }
 
 export const createCarts = (read: Read) => ({
   /** Empty, and without a revision, where nothing was ever put in. */
   cart: async (userId: UserId): Promise<Answer<CartView>> => {
-    const streamId = `${carts.category}-${userId}`
-    const { rows, position } = await read<CartJoined>([carts, products], (query, tables, generations) => {
-      query
-        .leftJoin(`${tables.carts} as t`, 't.stream_id', query.client.raw('?', [streamId]))
-        .joinRaw('left join lateral jsonb_array_elements(t.lines) with ordinality as l (line, number) on true')
-        .leftJoin(`${tables.products} as p`, 'p.stream_id', query.client.raw(`'${products.category}-' || (l.line->>'productId')`))
-        .select('t.revision', 't.checkout_order_id', 'l.line', 'p.stream_id', 'p.name', 'p.stock', 'p.price', 'p.retired')
-        .orderBy('l.number')
-      return withParked(query, { definition: carts, generations, streamId })
-    })
+    const { rows, position } = await read<CartJoined>(cartWithProducts, [`${carts.category}-${userId}`])
     const { revision, checkout_order_id, parked } = rows[0]!
     const lines = rows.flatMap((row) => (row.line ? [lineView(row.line, row)] : []))
     return {
@@ -34,30 +25,45 @@ export const createCarts = (read: Read) => ({
 
   /** The longest untouched first: carts whose checkout is under way, or was cut off. */
   outstandingCheckouts: async (limit: number): Promise<Answer<readonly OutstandingCheckout[]>> => {
-    const { rows, position } = await read<RowOf<CartRow>>([carts], (query, tables) =>
-      query
-        .leftJoin(`${tables.carts} as t`, (on) => on.on(query.client.raw('t.checkout_order_id is not null')))
-        .select('t.stream_id', 't.checkout_order_id', 't.revision')
-        .orderBy('t.position')
-        .limit(limit),
-    )
-    const value = rows
-      .filter((row) => row.stream_id !== null)
-      .map(({ stream_id, checkout_order_id, revision }) => ({
-        userId: idOfStream(stream_id) as UserId,
-        orderId: checkout_order_id as OrderId,
-        revision,
-      }))
+    const { rows, position } = await read<RowOf<CartRow>>(outstanding, [limit])
+    const value = presentRows(rows).map(({ stream_id, checkout_order_id, revision }) => ({
+      userId: idOfStream(stream_id) as UserId,
+      orderId: checkout_order_id as OrderId,
+      revision,
+    }))
     return { value, position }
   },
 })
+
+const cartWithProducts: Query = {
+  name: 'cart',
+  definitions: [carts, products],
+  text: (
+    live,
+  ) => `select ${ofCheckpoint}, t.revision, t.checkout_order_id, l.line, p.stream_id, p.name, p.stock, p.price, p.retired,
+      q.error as parked
+    from tillroll.checkpoint c
+    left join ${live.table(carts)} t on t.stream_id = $1
+    left join lateral jsonb_array_elements(t.lines) with ordinality as l (line, number) on true
+    left join ${live.table(products)} p on p.stream_id = '${products.category}-' || (l.line->>'productId')
+    ${joinParked(live, carts)}
+    where c.name = 'projections' order by l.number`,
+}
+
+const outstanding: Query = {
+  name: 'outstanding checkouts',
+  definitions: [carts],
+  text: (live) => `select ${ofCheckpoint}, t.stream_id, t.checkout_order_id, t.revision from tillroll.checkpoint c
+    left join ${live.table(carts)} t on t.checkout_order_id is not null
+    where c.name = 'projections' order by t.position limit $1`,
+}
 
 type CartJoined = {
   revision: number | null
   checkout_order_id: OrderId | null
   line: CartLine | null
   parked: string | null
-} & { [K in keyof Omit<RowOf<ProductRow>, 'revision'>]: RowOf<ProductRow>[K] | null }
+} & Nullable<Omit<RowOf<ProductRow>, 'revision'>>
 
 const lineView = ({ productId, amount }: CartLine, product: CartJoined): CartLineView => ({
   productId,

@@ -3,8 +3,8 @@ import { word } from '../domain/order.js'
 import { type OrderRow, orders } from '../projections/order.js'
 import { idOfStream } from '../projections/projection.js'
 import { type OrderView, orderView } from '../projections/views.js'
-import type { Answer, Read } from './engine/read.js'
-import { oneRow, type RowOf, withRows } from './engine/select.js'
+import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
+import { oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
 /** `after` is the last order of the page before; `status` is compared trimmed and without case. */
 export type OrdersPage = {
@@ -14,50 +14,60 @@ export type OrdersPage = {
   readonly after?: OrderId
 }
 
-const newestFirst = ['placed_at', 'stream_id'].map((column) => ({ column, order: 'desc' as const }))
-
 export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: number }
 
 export const createOrders = (read: Read) => ({
   /** Only one that was accepted. */
   order: (orderId: OrderId): Promise<Answer<OrderView | undefined>> =>
-    oneRow<Stored, OrderView>(read, orders, orderId, (row) => orderView(row.stream_id, row)),
+    oneRow<Stored, OrderView>(read, one, `${orders.category}-${orderId}`, (row) => orderView(row.stream_id, row)),
 
   /** Those that were accepted, the newest first. */
   orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<Answer<readonly OrderView[]>> => {
-    const { rows, position } = await read<RowOf<Stored>>([orders], (query, tables) =>
-      withRows(query, tables.orders!, newestFirst, (page, { raw }) => {
-        page.where('placed', true).limit(limit)
-        if (customerId !== undefined) page.where('customer_id', customerId)
-        if (status !== undefined) page.where('status_key', word(status))
-        if (after !== undefined) {
-          const streamId = `${orders.category}-${after}`
-          page.where(
-            raw(`(placed_at, stream_id) < ((select placed_at from ${tables.orders} where stream_id = ?), ?)`, [
-              streamId,
-              streamId,
-            ]),
-          )
-        }
-      }),
-    )
-    return { value: rows.filter((row) => row.stream_id !== null).map((row) => orderView(row.stream_id, row)!), position }
+    const filters = {
+      ...(customerId !== undefined && { customer: customerId }),
+      ...(status !== undefined && { status: word(status) }),
+      ...(after !== undefined && { after: `${orders.category}-${after}` }),
+    }
+    const query = listOf(Object.keys(filters) as Filter[])
+    const { rows, position } = await read<RowOf<Stored>>(query, [limit, ...Object.values(filters)])
+    return { value: presentRows(rows).map((row) => orderView(row.stream_id, row)!), position }
   },
 
   /** The longest untouched first: orders for which something remains to be done in the products' streams, accepted or not. */
   unsettledOrders: async (limit: number): Promise<Answer<readonly UnsettledOrder[]>> => {
-    const { rows, position } = await read<RowOf<OrderRow>>([orders], (query, tables) =>
-      query
-        .leftJoin(`${tables.orders} as t`, (on) => on.on(query.client.raw('not t.settled')))
-        .select('t.stream_id', 't.revision')
-        .orderBy('t.position')
-        .limit(limit),
-    )
-    const value = rows
-      .filter((row) => row.stream_id !== null)
-      .map(({ stream_id, revision }) => ({ orderId: idOfStream(stream_id) as OrderId, revision }))
+    const { rows, position } = await read<RowOf<OrderRow>>(unsettled, [limit])
+    const value = presentRows(rows).map(({ stream_id, revision }) => ({ orderId: idOfStream(stream_id) as OrderId, revision }))
     return { value, position }
   },
 })
 
 type Stored = Omit<OrderRow, 'placed_at' | 'updated_at'> & { readonly placed_at: Date; readonly updated_at: Date }
+
+const one = oneRowOf(orders)
+
+const conditions = {
+  customer: () => 'customer_id = {}',
+  status: () => 'status_key = {}',
+  after: (table: string) => `(placed_at, stream_id) < ((select placed_at from ${table} where stream_id = {}), {})`,
+}
+
+type Filter = keyof typeof conditions
+
+/** Of each set of filters a statement of its own, so that each is planned for the index that serves it. `$1` is the limit. */
+const listOf = (filters: readonly Filter[]): Query => ({
+  name: ['orders', ...filters].join(' '),
+  definitions: [orders],
+  text: (live) => {
+    const table = live.table(orders)
+    const where = filters.map((filter, i) => `and ${conditions[filter](table).replaceAll('{}', `$${i + 2}`)}`)
+    return selectRows(table, ['placed_at desc', 'stream_id desc'], `where placed ${where.join(' ')} {order} limit $1`)
+  },
+})
+
+const unsettled: Query = {
+  name: 'unsettled orders',
+  definitions: [orders],
+  text: (live) => `select ${ofCheckpoint}, t.stream_id, t.revision from tillroll.checkpoint c
+    left join ${live.table(orders)} t on not t.settled
+    where c.name = 'projections' order by t.position limit $1`,
+}

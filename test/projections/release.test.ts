@@ -4,7 +4,7 @@ import { sleep } from '../../src/platform/async.js'
 import { projections } from '../../src/projections/all.js'
 import { type ProductRow, products } from '../../src/projections/product.js'
 import { anyProjection } from '../../src/projections/projection.js'
-import { createRead, NotReady } from '../../src/queries/engine/read.js'
+import { createRead, NotReady, ofCheckpoint } from '../../src/queries/engine/read.js'
 import { caughtUp, expectRows, rowsOf, until } from './support/engine.js'
 import { rebuilding } from './support/rebuilding.js'
 
@@ -75,15 +75,17 @@ describe('projections of a new release', () => {
     const holder = async () =>
       (await here.database.pool.query(`select holder from tillroll.lease where name = 'projections' and expires_at > now()`))
         .rows[0]?.holder
-    const read = createRead(here.database.knex)
+    const read = createRead(here.database.pool)
     let version = 1
     let reading = true
     const seen = new Map<number, number>()
     const attempt = async (wanted: number): Promise<boolean> => {
       try {
-        const { rows } = await read<{ stock: unknown }>([definition(wanted)], (query, tables) =>
-          query.joinRaw(`cross join ${tables.products} as t`).select('t.*'),
-        )
+        const { rows } = await read<{ stock: unknown }>({
+          name: 'all products',
+          definitions: [definition(wanted)],
+          text: (live) => `select ${ofCheckpoint}, t.* from tillroll.checkpoint c cross join ${live.table(definition(wanted))} t`,
+        })
         if (rows.length < count) throw new Error(`${rows.length} of ${count} rows`)
         const type = isText(wanted) ? 'string' : 'number'
         if (rows.some(({ stock }) => typeof stock !== type)) throw new Error(`not every stock is a ${type}`)

@@ -1,7 +1,6 @@
-import type { Knex } from 'knex'
 import { Unavailable } from '../../platform/errors.js'
 import { isMissingTable } from '../../platform/sqlstate.js'
-import type { Fed, Generations } from '../../projections/engine/checkpoint.js'
+import { type Client, type Fed, type Generations, readCheckpoint } from '../../projections/engine/checkpoint.js'
 import { tableName } from '../../projections/engine/tables.js'
 import type { AnyProjection } from '../../projections/projection.js'
 
@@ -22,45 +21,68 @@ export type Answer<Value> = {
   readonly parked?: string
 }
 
+type Definition = Pick<AnyProjection, 'name' | 'version'>
+
+/** One query in all generations of the tables that it reads. */
+export type Query = {
+  /** Of this text alone: the database plans it once on each connection. */
+  readonly name: string
+  readonly definitions: readonly Definition[]
+  /** The select: from the checkpoint's row `c`, with `columns` of it, in one row at least. Made once for each set of generations. */
+  readonly text: (live: Live) => string
+}
+
+/** What is live of each projection, by its name. */
+export type Live = {
+  readonly table: (projection: Pick<AnyProjection, 'name'>) => string
+  readonly generation: (projection: Pick<AnyProjection, 'name'>) => number
+}
+
+/** What each query selects of the checkpoint `c`. */
+export const ofCheckpoint = 'c.commit_position as c_position, c.changes::int as c_changes'
+
 export type Read = <Row extends object>(
-  definitions: readonly Pick<AnyProjection, 'name' | 'version'>[],
-  /** Adds its tables, by their projections' names, to a query that has the checkpoint alone, and answers one row at least. */
-  build: (
-    query: Knex.QueryBuilder,
-    tables: { readonly [projection: string]: string },
-    generations: Generations,
-  ) => Knex.QueryBuilder,
-) => Promise<{ readonly rows: readonly (Row & Marks)[]; readonly position: bigint }>
+  query: Query,
+  values?: readonly unknown[],
+) => Promise<{ readonly rows: readonly (Row & OfCheckpoint)[]; readonly position: bigint }>
 
-type Marks = { readonly c_position: number | null; readonly c_changes: number }
+type OfCheckpoint = { readonly c_position: number | null; readonly c_changes: number }
 
-type Known = { readonly changes: number; readonly generations: Generations }
+type Known = { readonly changes: number; readonly generations: Generations; readonly texts: Map<string, Prepared> }
+
+type Prepared = { readonly name: string; readonly text: string }
 
 /**
  * Reads the live generations and the checkpoint that names them in one statement: one snapshot, one round trip. The names are
  * remembered, and where the checkpoint has named others since (or the table is gone), it reads again.
  */
-export const createRead = (knex: Knex): Read => {
+export const createRead = (client: Client): Read => {
   let known: Known | undefined
 
   const learn = async (): Promise<Known> => {
-    const row = await knex('tillroll.checkpoint').where('name', 'projections').first('changes', 'generations')
-    if (!row) throw new NotReady('the projections have never run on this database')
-    known = { changes: row.changes, generations: row.generations as Generations }
+    const checkpoint = await readCheckpoint(client)
+    if (!checkpoint) throw new NotReady('the projections have never run on this database')
+    known = { changes: checkpoint.changes, generations: checkpoint.generations, texts: new Map() }
     return known
   }
 
-  return async <Row extends object>(...[definitions, build]: Parameters<Read>) => {
+  /** `undefined` where a table is gone. */
+  const attempt = async <Row extends object>(query: Query, use: Known, values: readonly unknown[]) => {
+    try {
+      const { rows } = await client.query<Row & OfCheckpoint>({ ...preparedOf(query, use), values: [...values] })
+      return rows
+    } catch (error) {
+      if (!isMissingTable(error)) throw error
+      return undefined
+    }
+  }
+
+  return async <Row extends object>(query: Query, values: readonly unknown[] = []) => {
+    const { definitions } = query
     // What was not ready when it was learnt may be by now.
     let use = known && definitions.every((each) => isReady(known!.generations, each)) ? known : await learn()
-    for (let attempt = 0; attempt < 10; attempt++) {
-      const tables = Object.fromEntries(
-        definitions.map((definition) => [definition.name, liveTable(use.generations, definition)]),
-      )
-      const query = knex('tillroll.checkpoint as c')
-        .where('c.name', 'projections')
-        .select('c.commit_position as c_position', 'c.changes as c_changes')
-      const rows = await attempted<(Row & Marks)[]>(build(query, tables, use.generations))
+    for (let attempts = 0; attempts < 10; attempts++) {
+      const rows = await attempt<Row>(query, use, values)
       const first = rows?.[0]
       if (first && first.c_changes === use.changes) return answer(rows)
       const before = use.generations
@@ -73,27 +95,33 @@ export const createRead = (knex: Knex): Read => {
   }
 }
 
-/** `undefined` where a table is gone. */
-const attempted = <Rows>(query: Knex.QueryBuilder): Promise<Rows | undefined> =>
-  Promise.resolve(query).catch((error: unknown) => {
-    if (!isMissingTable(error)) throw error
-    return undefined
-  })
+/** Throws `NotReady`. A statement's name says all that its text depends on: the query, and the tables with their shape. */
+const preparedOf = ({ name, definitions, text }: Query, { generations, texts }: Known): Prepared => {
+  const before = texts.get(name)
+  if (before) return before
+  for (const definition of definitions) assertLive(generations, definition)
+  const generation = (projection: Pick<AnyProjection, 'name'>) => liveOf(generations, projection)!.generation
+  const prepared = {
+    name: `${name} ${definitions.map((each) => `${generation(each)}v${each.version}`).join(' ')}`,
+    text: text({ generation, table: (projection) => tableName(projection, generation(projection)) }),
+  }
+  texts.set(name, prepared)
+  return prepared
+}
 
-const answer = <Rows extends readonly Marks[]>(rows: Rows) => ({ rows, position: BigInt(rows[0]!.c_position ?? -1) })
+const answer = <Rows extends readonly OfCheckpoint[]>(rows: Rows) => ({ rows, position: BigInt(rows[0]!.c_position ?? -1) })
 
 const liveOf = (generations: Generations, { name }: Pick<AnyProjection, 'name'>): Fed['live'] => generations[name]?.live ?? null
 
-const isReady = (generations: Generations, definition: Pick<AnyProjection, 'name' | 'version'>): boolean =>
+const isReady = (generations: Generations, definition: Definition): boolean =>
   liveOf(generations, definition)?.version === definition.version
 
-const liveTable = (generations: Generations, definition: Pick<AnyProjection, 'name' | 'version'>): string => {
+const assertLive = (generations: Generations, definition: Definition): void => {
   const live = liveOf(generations, definition)
   if (!live) throw new NotReady(`${definition.name} is being built`)
   if (live.version !== definition.version) {
     throw new NotReady(`${definition.name} is at version ${live.version}, and this release reads version ${definition.version}`)
   }
-  return tableName(definition, live.generation)
 }
 
 const sameLive = (a: Generations, b: Generations, definition: Pick<AnyProjection, 'name'>): boolean =>

@@ -1,32 +1,29 @@
-import type { Knex } from 'knex'
-import type { Generations } from '../../projections/engine/checkpoint.js'
 import type { AnyProjection } from '../../projections/projection.js'
-import type { Answer, Read } from './read.js'
+import { type Answer, type Live, ofCheckpoint, type Query, type Read } from './read.js'
 
 type Definition = Pick<AnyProjection, 'name' | 'version' | 'category'>
 
 export type RowOf<Row extends object> = Row & { readonly stream_id: string; readonly revision: number }
 
-/** One row by its id, with the error that its stream is parked for. */
+/** For a left join: each column, or none of them. */
+export type Nullable<T> = { [K in keyof T]: T[K] | null }
+
+/** One row by its stream's id, `$1`, with the error that its stream is parked for. */
+export const oneRowOf = (definition: Definition): Query => ({
+  name: `one of ${definition.name}`,
+  definitions: [definition],
+  text: (live) => `select ${ofCheckpoint}, t.*, q.error as parked from tillroll.checkpoint c
+    left join ${live.table(definition)} t on t.stream_id = $1 ${joinParked(live, definition)}
+    where c.name = 'projections'`,
+})
+
 export const oneRow = async <Row extends object, Value>(
   read: Read,
-  definition: Definition,
-  id: string,
+  query: Query,
+  streamId: string,
   toValue: (row: RowOf<Row>) => Value | undefined,
 ): Promise<Answer<Value | undefined>> => {
-  const streamId = `${definition.category}-${id}`
-  const { rows, position } = await read<Nullable<RowOf<Row>> & { parked: string | null }>(
-    [definition],
-    (query, tables, generations) =>
-      withParked(
-        query.leftJoin(`${tables[definition.name]} as t`, 't.stream_id', query.client.raw('?', [streamId])).select('t.*'),
-        {
-          definition,
-          generations,
-          streamId,
-        },
-      ),
-  )
+  const { rows, position } = await read<Nullable<RowOf<Row>> & { parked: string | null }>(query, [streamId])
   const { parked, ...row } = rows[0]!
   const present = row.stream_id === null ? undefined : (row as unknown as RowOf<Row>)
   const value = present && toValue(present)
@@ -38,36 +35,20 @@ export const oneRow = async <Row extends object, Value>(
   }
 }
 
-type Nullable<T> = { [K in keyof T]: T[K] | null }
-
-type ParkedOf = { readonly definition: Definition; readonly generations: Generations; readonly streamId: string }
-
-export const withParked = (query: Knex.QueryBuilder, { definition, generations, streamId }: ParkedOf): Knex.QueryBuilder =>
-  query
-    .leftJoin('tillroll.quarantine as q', (on) =>
-      on
-        .onVal('q.projection', definition.name)
-        .onVal('q.generation', generations[definition.name]!.live!.generation)
-        .onVal('q.stream_id', streamId),
-    )
-    .select('q.error as parked')
-
-type Order = { readonly column: string; readonly order?: 'asc' | 'desc' }[]
+/** Adds `q`, where the stream `$1` is parked. */
+export const joinParked = (live: Live, definition: Definition): string =>
+  `left join tillroll.quarantine q
+    on q.projection = '${definition.name}' and q.generation = ${live.generation(definition)} and q.stream_id = $1`
 
 /**
- * Adds rows of a table, in an order, as `choose` filters and limits them. They are chosen by themselves before they meet the
- * checkpoint's row: only then does the database walk the index in its order and stop at the limit, instead of sorting the table.
+ * Rows of a table, in an order, as `choose` filters them and ends them. They are chosen by themselves before they meet the checkpoint's
+ * row: only then does the database walk the index in its order and stop at the limit, instead of sorting the table.
  */
-export const withRows = (
-  query: Knex.QueryBuilder,
-  table: string,
-  order: Order,
-  choose: (rows: Knex.QueryBuilder, client: Knex.Client) => void,
-): Knex.QueryBuilder => {
-  const rows = query.client.queryBuilder().from(table).select('*').orderBy(order)
-  choose(rows, query.client)
-  return query
-    .joinRaw(query.client.raw('left join (?) as t on true', [rows]))
-    .select('t.*')
-    .orderBy(order.map((each) => ({ ...each, column: `t.${each.column}` })))
-}
+export const selectRows = (table: string, order: readonly string[], choose: string): string =>
+  `select ${ofCheckpoint}, t.* from tillroll.checkpoint c
+    left join (select * from ${table} ${choose.replace('{order}', `order by ${order.join(', ')}`)}) t on true
+    where c.name = 'projections' order by ${order.map((column) => `t.${column}`).join(', ')}`
+
+/** Without the row that there is where none was chosen. */
+export const presentRows = <Row extends { readonly stream_id: string }>(rows: readonly Row[]): readonly Row[] =>
+  rows.filter((row) => (row.stream_id as string | null) !== null)
