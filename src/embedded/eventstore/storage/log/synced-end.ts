@@ -24,8 +24,8 @@ export const syncedEndName = fileNames[0]
 const size = 48
 const magic = 'trollmrk'
 const version = 1
-/** Milliseconds. */
-const noteAfter = 5
+/** Milliseconds. Each note is two turns of the thread pool, which a lone caller's appends have to share with it. */
+const noteAfter = 20
 
 const encode = (end: SyncedEnd): Buffer => {
   const bytes = Buffer.alloc(size)
