@@ -69,8 +69,8 @@ export const connect = async (config: Config, options: ConnectOptions): Promise<
 const needsFolder = ({ eventstoreUrl, databaseUrl, jwtSecrets, emailKey }: Config): boolean =>
   !(eventstoreUrl && databaseUrl && jwtSecrets && emailKey)
 
-const findParts = async (config: Config, { join, log }: ConnectOptions): Promise<Parts> =>
-  (join && (await joinEmbedded(config))) || startEmbedded(config, log)
+const findParts = async (config: Config, { join, log, signal }: ConnectOptions): Promise<Parts> =>
+  (join && (await joinEmbedded(config))) || startEmbedded(config, log, signal)
 
 /** With the setting that leads there and its host, which may be mistyped; without the password that an address may hold. */
 const nameOf = (what: string, setting: string, url: string | undefined): string => {

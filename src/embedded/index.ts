@@ -1,13 +1,13 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../platform/config.js'
 import { holdLock } from '../platform/folder-lock.js'
 import type { Log } from '../platform/log.js'
 import type { CheckStatus } from './eventstore/maintenance/check.js'
-import { EventStoreFailed, spawnEventStore } from './eventstore/spawn.js'
+import { spawnEventStore } from './eventstore/spawn.js'
 import { readInstance, runningInstance, writeInstance } from './instance.js'
 import { startPostgres } from './postgres/server.js'
+import { untilFree, type Waiting } from './predecessor.js'
 import { type Supervised, supervise } from './supervise.js'
 
 export type Parts = {
@@ -19,15 +19,15 @@ export type Parts = {
 
 /**
  * Serves what the environment names no address for: starts the event store and Postgres in the data folder, and holds that. Throws
- * `Held` where another process holds it. With both named there is nothing to start, and nothing is held.
+ * `Held` where another process holds it, and the signal's reason where it ends a wait. With both named there is nothing to start, and nothing is held.
  */
-export const startEmbedded = async (config: Config, log: Log): Promise<Parts> => {
+export const startEmbedded = async (config: Config, log: Log, signal = new AbortController().signal): Promise<Parts> => {
   const { data, eventstoreUrl, databaseUrl } = config
   if (eventstoreUrl && databaseUrl) return { eventstoreUrl, databaseUrl, stop: async () => undefined }
   const lock = await holdLock(data)
   const last = (await readInstance(data))?.ports ?? {}
   const started = await Promise.allSettled([
-    eventstoreUrl ? undefined : startEventStore(data, log, await stillFree(last.eventstore)),
+    eventstoreUrl ? undefined : startEventStore(data, { log, signal }, await stillFree(last.eventstore)),
     databaseUrl ? undefined : startDatabase(data, log, await stillFree(last.postgres)),
   ])
   const [eventstore, postgres] = started.map((one) => (one.status === 'fulfilled' ? one.value : undefined))
@@ -58,16 +58,17 @@ export const joinEmbedded = async ({ data, eventstoreUrl, databaseUrl }: Config)
   }
 }
 
-const startEventStore = (data: string, log: Log, port?: number): Promise<Supervised> => {
+const startEventStore = (data: string, { log, signal }: Waiting, port?: number): Promise<Supervised> => {
   const folder = join(data, 'eventstore')
   const onProgress = (done: number, total: number) =>
     log.info({ part: 'event store', done, total }, `event store makes its index anew: ${Math.floor((100 * done) / total)} %`)
+  const told = { onProgress, onChecked: tellChecked(log), onFull: tellFull(log) }
   return supervise(
     'event store',
-    (at) =>
-      withoutPredecessor(() =>
-        spawnEventStore({ folder, ...(at && { port: at }), onProgress, onChecked: tellChecked(log), onFull: tellFull(log) }),
-      ),
+    async (at, ending) => {
+      await untilFree(folder, { log, signal: AbortSignal.any([signal, ending]) })
+      return spawnEventStore({ folder, ...(at && { port: at }), ...told })
+    },
     log,
     port,
   )
@@ -93,18 +94,6 @@ const tellFull =
       log.error(part, "the event store's disk is full: it refuses what is to be written and goes on with reads; make space")
     else log.info(part, "the event store's disk has space again: it writes")
   }
-
-// One whose parent was killed ends by itself, and may still be at it.
-const withoutPredecessor = async <T>(start: () => Promise<T>): Promise<T> => {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await start()
-    } catch (error) {
-      if (!(error instanceof EventStoreFailed) || error.cause !== 'Held' || attempt === 50) throw error
-      await sleep(200)
-    }
-  }
-}
 
 const startDatabase = (data: string, log: Log, port?: number): Promise<Supervised> => {
   const part = { part: 'Postgres' }

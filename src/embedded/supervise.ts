@@ -16,28 +16,27 @@ export type Supervised = {
   readonly stop: () => Promise<void>
 }
 
+/** `ending` aborts when the part is not wanted any more: a start that waits for something gives up then. */
+export type Start = (port: number | undefined, ending: AbortSignal) => Promise<Part>
+
 /**
  * Starts a part, and starts it again at the same address whenever it ends by itself, so that its clients need only reconnect. Throws
  * where the first start fails; later ones are tried for as long as it takes.
  */
-export const supervise = async (
-  name: string,
-  start: (port?: number) => Promise<Part>,
-  log: Log,
-  port?: number,
-): Promise<Supervised> => {
+export const supervise = async (name: string, start: Start, log: Log, port?: number): Promise<Supervised> => {
   const began = performance.now()
-  let part = await start(port)
+  const ending = new AbortController()
+  let part = await start(port, ending.signal)
   const { url } = part
   const address = new URL(url).host
   log.info({ part: name, address, pid: part.pid, ms: Math.round(performance.now() - began) }, `${name} is up at ${address}`)
-  const ending = new AbortController()
 
   const again = async (): Promise<Part | undefined> => {
     for (let pause = 100; !ending.signal.aborted; pause = Math.min(2 * pause, 5_000)) {
       try {
-        return await start(part.port)
+        return await start(part.port, ending.signal)
       } catch (error) {
+        if (ending.signal.aborted) return undefined
         log.error({ part: name, err: error }, `${name} could not be started again`)
         await sleep(pause, undefined, { signal: ending.signal }).catch(() => undefined)
       }
