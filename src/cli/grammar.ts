@@ -38,8 +38,17 @@ const serve = (): Command =>
     .option('--demo', 'fill an empty shop with some weeks of business, to look at')
     .action(async (flags) => (await import('./commands/serve.js')).serve(flags))
 
+const json = ['--json', 'for a program to read'] as const
+
 const users = (): Command => {
   const command = new Command('users').description('people and what they may do')
+  command
+    .command('list')
+    .description('who is registered, by e-mail')
+    .addOption(new Option('--role <role>', 'those with this role alone').choices(userRoles))
+    .option('--limit <people>', 'so many at most', wholeNumber, 1_000)
+    .option(...json)
+    .action((flags) => joined(async (instance) => (await import('./commands/users.js')).list(instance, flags)))
   command
     .command('grant')
     .description('give a user a role; their tokens end, so that they log in again')
@@ -49,7 +58,6 @@ const users = (): Command => {
   return command
 }
 
-const json = ['--json', 'for a program to read'] as const
 const projectionNames = readModels.map(({ name }) => name)
 
 const projections = (): Command => {

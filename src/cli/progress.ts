@@ -17,7 +17,7 @@ const words: { readonly [phase in Progress['phase']]: string } = {
 
 const bar = () => {
   const single = new SingleBar({
-    format: '{phase} [{bar}] {percentage}% | {events} events | {rate}/s | {left}',
+    format: '{phase} [{bar}] {percentage}%{figures}',
     stream: process.stderr,
     hideCursor: true,
     noTTYOutput: false,
@@ -28,10 +28,10 @@ const bar = () => {
   return {
     show: (progress: Progress): void => {
       const { phase, done } = progress
-      const { events, rate, left } = measure(progress)
-      if (!started) single.start(1_000, 0, { phase: words[phase], events, rate, left })
+      const shown = { phase: words[phase], figures: figuresOf(phase, measure(progress)) }
+      if (!started) single.start(1_000, 0, shown)
       started = true
-      single.update(Math.floor(done * 1_000), { phase: words[phase], events, rate, left })
+      single.update(Math.floor(done * 1_000), shown)
     },
     end: (): void => {
       if (started) single.stop()
@@ -53,12 +53,9 @@ const lines = (json: boolean) => {
       if (progress.phase === phase && (progress.phase !== 'reading' || now - last < everyMilliseconds)) return
       last = now
       phase = progress.phase
-      const { events, rate, left } = measured
-      const percent = Math.floor(progress.done * 100)
+      const { events, rate } = measured
       process.stderr.write(
-        json
-          ? `${JSON.stringify({ phase, events, rate, done: progress.done })}\n`
-          : `${words[phase]}: ${percent}%, ${events} events, ${rate}/s, ${left}\n`,
+        json ? `${JSON.stringify({ phase, events, rate, done: progress.done })}\n` : `${lineOf(progress, measured)}\n`,
       )
     },
     end: (): void => undefined,
@@ -76,24 +73,35 @@ export const createTicker = (what: string) => {
   }
 }
 
-/** Events so far, events a second, and how long the rest will take at that rate. */
-const createMeasure = () => {
-  const began = performance.now()
+type Measured = { readonly events: number; readonly seconds: number; readonly rate: number; readonly left: number | undefined }
+
+/** What a line tells of a rebuild: figures only of the reading, the one phase that they are about. */
+export const lineOf = ({ phase, done }: Progress, measured: Measured): string =>
+  phase === 'reading' ? `${words[phase]}: ${Math.floor(done * 100)}%${figuresOf(phase, measured)}` : words[phase]
+
+const figuresOf = (phase: Progress['phase'], { events, seconds, rate, left }: Measured): string => {
+  if (phase !== 'reading') return ''
+  const counted = `, ${events} event${events === 1 ? '' : 's'}`
+  // Of the first moments nothing follows for the rest.
+  if (seconds < 2) return counted
+  return `${counted}, ${rate}/s${left === undefined ? '' : `, ${left} s left`}`
+}
+
+/** Events so far, events a second, and the seconds that the rest will take at that rate; `clock` in milliseconds. */
+export const createMeasure = (clock: () => number = () => performance.now()) => {
+  const began = clock()
   let events = 0
   let before = 0
-  return (progress: Progress) => {
+  return ({ phase, events: read, done }: Pick<Progress, 'phase' | 'events' | 'done'>): Measured => {
     // A reading that begins anew counts anew; what was read stays read.
-    if (progress.phase === 'reading') {
-      if (progress.events < before) before = 0
-      events += progress.events - before
-      before = progress.events
+    if (phase === 'reading') {
+      if (read < before) before = 0
+      events += read - before
+      before = read
     }
-    const seconds = (performance.now() - began) / 1_000
-    const rest = progress.done > 0 ? (seconds / progress.done) * (1 - progress.done) : Number.NaN
-    return {
-      events,
-      rate: Math.round(events / Math.max(seconds, 0.001)),
-      left: Number.isNaN(rest) ? '' : `${Math.ceil(rest)} s left`,
-    }
+    const seconds = (clock() - began) / 1_000
+    // From less than a hundredth of the way the rest would be guessed.
+    const left = done < 0.01 ? undefined : Math.ceil((seconds / done) * (1 - done))
+    return { events, seconds, rate: Math.round(events / Math.max(seconds, 0.001)), left }
   }
 }

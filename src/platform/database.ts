@@ -51,6 +51,24 @@ export const migrate = async (url: string): Promise<void> => {
   // A lock of the session, for knex's own is a row: one that was killed in the middle leaves it locked.
   const client = new pg.Client(connectionOf(url, { statementTimeout: 0, applicationName: 'tillroll migrations' }))
   await client.connect()
+  try {
+    if (!(await isUpToDate(client))) await migrateAlone(client, url)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Of most starts all that there is to do: knex takes a few hundred milliseconds to find the same. A migration is noted in its own transaction. */
+const isUpToDate = async (client: pg.Client): Promise<boolean> => {
+  const noted = `${migrationSettings.schemaName}.knex_migrations`
+  const { rows } = await client.query('select to_regclass($1) as noted', [noted])
+  if (!rows[0].noted) return false
+  const { rows: done } = await client.query<{ name: string }>(`select name from ${noted}`)
+  const names = new Set(done.map(({ name }) => name))
+  return names.size === migrations.length && migrations.every(({ name }) => names.has(name))
+}
+
+const migrateAlone = async (client: pg.Client, url: string): Promise<void> => {
   const knex = knexOf(url, { statementTimeout: 0, connections: 2, applicationName: 'tillroll migrations' })
   try {
     await client.query('select pg_advisory_lock($1)', [migrationLock])
@@ -62,7 +80,6 @@ export const migrate = async (url: string): Promise<void> => {
     await knex.migrate.latest(migrationSettings)
   } finally {
     await knex.destroy()
-    await client.end()
   }
 }
 

@@ -4,13 +4,19 @@ import { idOfStream } from '../projections/projection.js'
 import { type UserRow, users } from '../projections/user.js'
 import { type UserView, userView } from '../projections/views.js'
 import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
-import { oneRow, oneRowOf, presentRows, type RowOf } from './engine/select.js'
+import { oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
 export type Session = { readonly userId: UserId; readonly role: Role; readonly epoch: number }
 
 export const createUsers = (read: Read) => ({
   user: (userId: UserId): Promise<Answer<UserView | undefined>> =>
     oneRow<UserRow, UserView>(read, one, `${users.category}-${userId}`, (row) => userView(row.stream_id, row)),
+
+  /** So many at most of those who are registered (with the role), in the order of their e-mails. */
+  people: async ({ role, limit }: { role?: Role; limit: number }): Promise<Answer<readonly UserView[]>> => {
+    const { rows, position } = await read<RowOf<UserRow>>(people, [role ?? null, limit])
+    return { value: presentRows(rows).map((row) => userView(row.stream_id, row)), position }
+  },
 
   /** Everybody's role and epoch. Who was erased is not in it. */
   sessions: async (): Promise<Answer<readonly Session[]>> => {
@@ -30,6 +36,12 @@ export const createUsers = (read: Read) => ({
 })
 
 const one = oneRowOf(users)
+
+const people: Query = {
+  name: 'people',
+  definitions: [users],
+  text: (live) => selectRows(live.table(users), ['email', 'stream_id'], 'where ($1::text is null or role = $1) {order} limit $2'),
+}
 
 const sessions: Query = {
   name: 'sessions',

@@ -132,6 +132,11 @@ describe('tillroll serve', () => {
     expect(stranger).to.deep.include({ code: 1, stdout: '' })
     expect(stranger.stderr).to.contain('nobody@example.org')
 
+    const listed = await tillroll(['users', 'list'])
+    expect(listed.stdout).to.match(/^E-MAIL +NAME +ROLE +ID\nada@example\.org +\S.* staff +[0-9a-f]+\n$/)
+    const analysts = await tillroll(['users', 'list', '--role', 'analyst', '--json'])
+    expect(analysts).to.deep.include({ code: 0, stdout: '[]\n' })
+
     const tail = await tillroll(['events', 'tail', '--all', '--no-follow', '--stream', 'user-'])
     const types = tail.stdout
       .trim()

@@ -66,4 +66,30 @@ describe('projections over the real event store', () => {
     await expectRows(database, history.expected())
     for (const projection of projections) expect((await verify(database.pool, store, projection)).differences).to.deep.equal([])
   })
+
+  it('end a rebuild within 2 seconds when it is told to, also while its processes load their code', async () => {
+    const ending = new AbortController()
+    const work = rebuild({
+      database,
+      store,
+      projections,
+      holder: 'test',
+      leaseTtl: 3_000,
+      log: quiet,
+      signal: ending.signal,
+      parallel: 2,
+      processes: true,
+    })
+    const outcome = work.then(
+      () => 'done',
+      (error: Error) => error.message,
+    )
+    const begun = async () =>
+      (await database.pool.query("select 1 from tillroll.generation where state = 'building'")).rows.length === projections.length
+    while (!(await begun())) await new Promise((resolve) => setTimeout(resolve, 5))
+    const told = performance.now()
+    ending.abort()
+    expect(await outcome).to.match(/cut off; another goes on/)
+    expect(performance.now() - told).to.be.below(2_000)
+  })
 })

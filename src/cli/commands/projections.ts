@@ -1,6 +1,7 @@
-import { hostname } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import { createFeed } from '../../eventstore/feed.js'
+import { positionOf } from '../../eventstore/store.js'
 import { sleep } from '../../platform/async.js'
 import { projections } from '../../projections/all.js'
 import { transaction } from '../../projections/engine/batch.js'
@@ -16,6 +17,7 @@ import { type Rebuilt, rebuild as rebuildTables } from '../../projections/rebuil
 import { runProjections } from '../../projections/runner.js'
 import type { Instance } from '../instance.js'
 import { createProgress, createTicker } from '../progress.js'
+import { table } from '../table.js'
 
 type RebuildFlags = { readonly all?: true; readonly parallel: number; readonly verifyOnly?: true; readonly json?: true }
 
@@ -33,21 +35,16 @@ export const list = async ({ database, store }: Instance, { json }: { json?: tru
   if (!status) throw new Error('the projections have never run on this database: tillroll serve runs them')
   if (json) return console.log(JSON.stringify(status, plain))
   console.log(described(status))
-  console.table(
-    Object.fromEntries(
-      status.projections.map(({ projection, state, live, beside, rows, parked, version }) => [
-        projection,
-        {
-          state,
-          generation: live?.generation ?? '',
-          version: live ? `${live.version}${live.version === version ? '' : ` (here ${version})`}` : '',
-          beside: beside.map(({ generation, unproven }) => `${generation}${unproven ? ' (not compared yet)' : ''}`).join(', '),
-          rows,
-          parked,
-        },
-      ]),
-    ),
-  )
+  const rows = status.projections.map(({ projection, state, live, beside, rows, parked, version }) => [
+    projection,
+    state,
+    live?.generation ?? '-',
+    live ? `${live.version}${live.version === version ? '' : ` (here ${version})`}` : '-',
+    rows,
+    parked,
+    beside.map(({ generation, unproven }) => `${generation}${unproven ? ' (not compared yet)' : ''}`).join(', ') || '-',
+  ])
+  console.log(table(['projection', 'state', 'generation', 'version', 'rows', 'parked', 'beside'], rows))
 }
 
 const described = ({ position, head, behind, lastEventAge, holder }: Status): string =>
@@ -124,11 +121,15 @@ export const rebuild = async (instance: Instance, name: string | undefined, flag
   try {
     // The first run on a database makes the checkpoint.
     while (!signal.aborted && !(await readCheckpoint(database.pool))) await Promise.race([running, sleep(50, signal)])
+    const position = Number(positionOf(await store.last())?.commit ?? 0n)
+    const parts = partsFor(flags.parallel, position)
+    if (parts < flags.parallel && !flags.json)
+      console.error(`in ${parts} part${parts === 1 ? '' : 's'}: more would not make it faster here`)
     const work = rebuildTables({
       ...common,
       projections: which,
       verifyOnly: flags.verifyOnly === true,
-      parallel: flags.parallel,
+      parallel: parts,
       processes: true,
       onProgress: progress.show,
     })
@@ -142,6 +143,13 @@ export const rebuild = async (instance: Instance, name: string | undefined, flag
     await feed.close()
   }
 }
+
+/** Bytes of history below which a part is not worth the process that reads it. */
+const partSize = 32 * 1024 * 1024
+
+/** No more parts than cores, nor than the history is worth: beyond either, processes only stand in each other's way. */
+export const partsFor = (wanted: number, historySize: number, cores = availableParallelism()): number =>
+  Math.max(1, Math.min(wanted, cores, Math.ceil(historySize / partSize)))
 
 const report = (rebuilt: readonly Rebuilt[], { json, verifyOnly }: RebuildFlags): void => {
   if (json) console.log(JSON.stringify({ rebuilt }))

@@ -104,6 +104,8 @@ const inProcess = async ({
   }
   const stop = () => {
     if (child.connected) child.disconnect()
+    // One that is still loading its code does not hear that. What it has not committed is read again.
+    setTimeout(() => child.kill('SIGKILL'), 500).unref()
   }
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
