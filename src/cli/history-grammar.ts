@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { formats } from '../history/engine/export-target.js'
+import { formats, resultFormats } from '../history/engine/export-target.js'
 import { type Place, readPlace } from '../history/engine/range.js'
 import type { Instance } from './instance.js'
 
@@ -9,7 +9,7 @@ const joined = async (work: (instance: Instance) => Promise<void>): Promise<void
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting()]) command.addCommand(child)
+  for (const child of [exporting(), sql()]) command.addCommand(child)
   return command
 }
 
@@ -27,6 +27,19 @@ const exporting = (): Command =>
     .option('--with-personal-data', 'names and e-mail addresses too')
     .option('--json', 'the progress as JSON lines')
     .action((flags) => joined(async (instance) => (await import('./commands/history/export.js')).exportTo(instance, flags)))
+
+const sql = (): Command =>
+  new Command('sql')
+    .description('ask the history and the read models in SQL; without a statement, at a prompt')
+    .argument('[statement]', 'such as: select type, count(*) from events group by type')
+    .addOption(new Option('--format <format>', 'of the answer').choices(resultFormats).default('table'))
+    .option('--out <file>', 'write the answer there')
+    .option('--explain-schema', 'print every view with its columns, and what they mean')
+    .action(async (statement, { explainSchema, ...flags }) => {
+      const commands = await import('./commands/history/sql.js')
+      if (explainSchema) commands.explainSchema()
+      else await joined((instance) => commands.sql(instance, statement, flags))
+    })
 
 /** A time or a position, as `--from` and `--to` take it. */
 export const place = (word: string): Place => {

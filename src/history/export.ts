@@ -166,7 +166,7 @@ const toParquet = async (partial: Partial, options: ExportOptions): Promise<read
 /** A list is JSON, so that the schema is flat. */
 const parquetOf = ({ columns }: EventTable, from: string, to: string): string => {
   const types = columns.map(({ name, type, of }) => `${quotedName(name)}: ${quotedText(of ? 'JSON' : type)}`).join(', ')
-  const read = `read_json(${quotedText(from)}, format = 'newline_delimited', columns = {${types}}, maximum_object_size = 33554432)`
+  const read = `read_json(${quotedText(from)}, format = 'newline_delimited', columns = {${types}}, maximum_object_size = 4194304)`
   return `copy (select * from ${read}) to ${quotedText(to)} (format parquet, compression snappy)`
 }
 

@@ -8,7 +8,6 @@ export type DuckLimits = {
 }
 
 export type Duck = {
-  readonly instance: DuckDBInstance
   readonly connect: () => Promise<DuckDBConnection>
   readonly close: () => void
 }
@@ -22,12 +21,10 @@ export const openDuck = async ({ memory, threads }: DuckLimits, spill: string): 
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   })
-  const connect = async (): Promise<DuckDBConnection> => {
-    const connection = await instance.connect()
-    await connection.run("set TimeZone = 'UTC'")
-    return connection
-  }
-  return { instance, connect, close: () => instance.closeSync() }
+  const connection = await instance.connect()
+  await connection.run("set global TimeZone = 'UTC'")
+  connection.closeSync()
+  return { connect: () => instance.connect(), close: () => instance.closeSync() }
 }
 
 /** A text as SQL writes it. */

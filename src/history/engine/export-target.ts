@@ -4,6 +4,9 @@ import { extname, resolve } from 'node:path'
 export const formats = ['ndjson', 'csv', 'parquet'] as const
 export type Format = (typeof formats)[number]
 
+export const resultFormats = ['table', 'json', 'csv', 'parquet'] as const
+export type ResultFormat = (typeof resultFormats)[number]
+
 /** What can't be exported so; the message says how it can. */
 export class CannotExport extends Error {
   override readonly name = 'CannotExport'

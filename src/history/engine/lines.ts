@@ -8,6 +8,22 @@ export const historyLine = ({ id, position, stream, revision, type, at, actor, c
 
 const textOrNull = (text: string | undefined): string => (text === undefined ? 'null' : JSON.stringify(text))
 
+/** An event as a line of JSON, with what the files of columns hold of it. */
+export const columnarLine = ({
+  position,
+  stream,
+  category,
+  revision,
+  type,
+  at,
+  actor,
+  correlation,
+  data,
+}: HistoryEvent): string =>
+  `{"position":${position},"stream":${JSON.stringify(stream)},"category":${JSON.stringify(category)},"revision":${revision},` +
+  `"type":${JSON.stringify(type)},"at":${JSON.stringify(at)},"actor":${textOrNull(actor)},"correlation":${textOrNull(correlation)},` +
+  `"data":${JSON.stringify(data)}}\n`
+
 /** The event as a line of JSON with a value for each column of its type. */
 export const flatLine = ({ columns }: EventTable, event: HistoryEvent): string => {
   const values = columns.map((column) => `"${column.name}":${JSON.stringify(cellOf(column, event)) ?? 'null'}`)

@@ -21,7 +21,7 @@ export type ReadHistory = HistoryFilter & {
   readonly after?: Position | undefined
   readonly signal?: AbortSignal
   /** Told after each batch, when it has been taken, where the reading is; `scanned` counts the events that were looked at. */
-  readonly onProgress?: (progress: { readonly position: Position; readonly scanned: number }) => void
+  readonly onProgress?: (progress: { readonly position: Position; readonly id: string; readonly scanned: number }) => void
 }
 
 /**
@@ -50,8 +50,8 @@ export async function* readHistory(
     }
     scanned += events.length
     if (found.length > 0) yield found
-    const { position: commit, preparePosition: prepare } = events.at(-1)!
-    onProgress?.({ position: { commit, prepare }, scanned })
+    const { position: commit, preparePosition: prepare, id } = events.at(-1)!
+    onProgress?.({ position: { commit, prepare }, id, scanned })
   }
 }
 

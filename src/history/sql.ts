@@ -1,0 +1,154 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api'
+import { columnsFolder } from './engine/columnar.js'
+import { openDuck, quotedText } from './engine/duckdb.js'
+import { createLoader, type LoadOptions } from './engine/loader.js'
+import { readModels } from './engine/read-models.js'
+import { prepareReading, statementsOf, withQuotedAt } from './engine/statement.js'
+import { emptyTable, eventViews } from './engine/views.js'
+
+/** A query was ended before it was done: it took too long, or it was told to. */
+export class QueryEnded extends Error {
+  override readonly name = 'QueryEnded'
+  readonly reason: 'timeout' | 'cancelled'
+
+  constructor(reason: QueryEnded['reason'], timeout: number) {
+    super(
+      reason === 'timeout'
+        ? `the query took longer than ${timeout} ms (HISTORY_TIMEOUT), and was ended`
+        : 'the query was cancelled',
+    )
+    this.reason = reason
+  }
+}
+
+export type SqlOptions = LoadOptions & {
+  /** Milliseconds that a query may take. */
+  readonly timeout: number
+  /** A file that a result may be written to. */
+  readonly output?: string | undefined
+}
+
+export type Rows = {
+  readonly columns: readonly { readonly name: string; readonly type: DuckDBType }[]
+  /** Throws `QueryEnded`, and what DuckDB says. */
+  readonly rows: () => AsyncGenerator<readonly (readonly DuckDBValue[])[], void>
+}
+
+/** One who asks, one question after another. */
+export type Asker = {
+  /** Throws `StatementRefused`, and what DuckDB says of a statement that it can't understand. */
+  readonly prepare: (sql: string) => Promise<DuckDBPreparedStatement>
+  /** Runs what was prepared here, over the history as it is now. */
+  readonly run: (statement: DuckDBPreparedStatement, signal?: AbortSignal) => Promise<Rows>
+  /** Both. */
+  readonly query: (sql: string, signal?: AbortSignal) => Promise<Rows>
+  readonly close: () => void
+}
+
+export type Sql = {
+  /** Brings what is queried up to date with the store; the read models that the statement names, too. */
+  readonly refresh: (sql: string, signal?: AbortSignal) => Promise<void>
+  readonly connect: () => Promise<Asker>
+  /** Writes what the statement answers to the output file. Throws as a query does. */
+  readonly toParquet: (sql: string, path: string, signal: AbortSignal) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** The history and the read models, to be queried in SQL, and nothing else: no files, no network, no settings, nothing is written. */
+export const openSql = async (options: SqlOptions): Promise<Sql> => {
+  const { source, limits, timeout, output } = options
+  const folder = columnsFolder(source)
+  const rows = join(source.folder, 'rows')
+  await mkdir(folder, { recursive: true })
+  await mkdir(rows, { recursive: true })
+  const duck = await openDuck(limits, join(source.folder, 'spill'))
+  const own = await duck.connect()
+  for (const statement of [
+    `set allowed_directories = [${quotedText(folder)}, ${quotedText(rows)}]`,
+    ...(output ? [`set allowed_paths = [${quotedText(output)}]`] : []),
+    'set enable_external_access = false',
+    'set lock_configuration = true',
+    ...readModels.map(emptyTable),
+    ...eventViews([]),
+  ]) {
+    await own.run(statement)
+  }
+  const loader = createLoader(options, own, rows)
+  return {
+    refresh: loader.refresh,
+    connect: async () => asker(await duck.connect(), timeout),
+    toParquet: async (sql, path, signal) => {
+      const connection = await duck.connect()
+      try {
+        ;(await prepareReading(connection, sql)).destroySync()
+        const [statement] = statementsOf(withQuotedAt(sql))
+        const copy = await connection.prepare(`copy (${statement}\n) to ${quotedText(path)} (format parquet)`)
+        await asker(connection, timeout).run(copy, signal)
+      } finally {
+        connection.closeSync()
+      }
+    },
+    close: async () => {
+      await loader.idle()
+      own.closeSync()
+      duck.close()
+    },
+  }
+}
+
+const asker = (connection: DuckDBConnection, timeout: number): Asker => {
+  const run: Asker['run'] = async (statement, signal) => {
+    let ended: QueryEnded['reason'] | undefined
+    const end = (reason: QueryEnded['reason']): void => {
+      ended ??= reason
+      connection.interrupt()
+    }
+    const cancel = (): void => end('cancelled')
+    const timer = setTimeout(() => end('timeout'), timeout)
+    signal?.addEventListener('abort', cancel, { once: true })
+    const done = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', cancel)
+    }
+    const told = (error: unknown): unknown => {
+      done()
+      return ended ? new QueryEnded(ended, timeout) : error
+    }
+    if (signal?.aborted) throw told(cancel())
+    try {
+      const result = await statement.stream()
+      // The first rows are there before anybody is told that there are some: what fails mostly fails here.
+      const first = await result.fetchChunk()
+      return { columns: columnsOf(result), rows: () => rowsOf(result, first, told, done) }
+    } catch (error) {
+      throw told(error)
+    }
+  }
+  const prepare: Asker['prepare'] = (sql) => prepareReading(connection, sql)
+  return {
+    prepare,
+    run,
+    query: async (sql, signal) => run(await prepare(sql), signal),
+    close: () => connection.closeSync(),
+  }
+}
+
+async function* rowsOf(
+  result: DuckDBResult,
+  first: Awaited<ReturnType<DuckDBResult['fetchChunk']>>,
+  told: (error: unknown) => unknown,
+  done: () => void,
+): AsyncGenerator<readonly (readonly DuckDBValue[])[], void> {
+  try {
+    for (let chunk = first; chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) yield chunk.getRows()
+  } catch (error) {
+    throw told(error)
+  } finally {
+    done()
+  }
+}
+
+const columnsOf = (result: DuckDBResult): Rows['columns'] =>
+  result.deduplicatedColumnNames().map((name, i) => ({ name, type: result.columnType(i) }))
