@@ -27,6 +27,7 @@ import { startOver } from './projections/operations/start-over.js'
 import { runProjections } from './projections/runner.js'
 import { createFreshness, type Freshness } from './queries/engine/freshness.js'
 import { createProjectionHealth, type ProjectionHealth } from './queries/engine/health.js'
+import { createMemory } from './queries/engine/memory.js'
 import { NotReady } from './queries/engine/read.js'
 import { createQueries, type Queries } from './queries/index.js'
 import { createSessions } from './queries/sessions.js'
@@ -213,12 +214,15 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
   const { config, store, database, secrets, feed, queries, workers, registry, fail } = running
   const sessions = await createSessions({ load: queries.sessions, feed, onFailure: fail })
   closers.push(sessions.close)
+  const memory = await createMemory({ database, feed, categories: ['cart', 'product'], onFailure: fail })
+  closers.push(memory.close)
   const topic = topicOf(database, config)
   closers.push(topic.close)
   const streams = new AbortController()
   const http = createHttp({
     ...running,
     sessions,
+    remember: memory.remember,
     secrets: {
       jwt: secrets.jwtSecrets.map((secret) => createSecretKey(Buffer.from(secret, 'utf8'))),
       idempotency: createHmac('sha256', secrets.emailKey).update('idempotency').digest(),

@@ -11,7 +11,7 @@ const time = z
   .meta({ format: 'date-time' })
 
 /** Which state of an object a read asks for: now, if it asks for none. */
-export const moment = z
+export const asOfQuery = z
   .object({ revision: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(), asOf: time.exactOptional() })
   .refine(({ revision, asOf }) => revision === undefined || asOf === undefined, {
     path: ['asOf'],
@@ -20,13 +20,21 @@ export const moment = z
 
 type Read<Value> = { readonly value: Value | undefined; readonly revision?: number; readonly parked?: string }
 
-/** The object as it is, or as it was: nothing where there was nothing yet. Throws `Refusal` 503 where it can't be read. */
-export const nowOrThen = async <Value>(
-  { revision, asOf }: z.output<typeof moment>,
+export type AsOfQuery = z.output<typeof asOfQuery>
+
+/** Whether the object is asked for as it is. */
+export const isNow = ({ revision, asOf }: AsOfQuery): boolean => revision === undefined && asOf === undefined
+
+/** The object as it was: nothing where there was nothing yet. Throws `Refusal` 503 where it can't be read. */
+export const readThen = async <Value>(
+  { revision, asOf = '' }: AsOfQuery,
+  then: (moment: Moment) => Promise<Past<Value> | undefined>,
+): Promise<Read<Value>> =>
+  unlessParked((await then(revision === undefined ? { time: asOf } : { revision })) ?? { value: undefined })
+
+/** The object as it is, or as it was. Throws `Refusal` 503 where it can't be read. */
+export const currentOrAsOf = async <Value>(
+  query: AsOfQuery,
   now: () => Promise<Read<Value>>,
   then: (moment: Moment) => Promise<Past<Value> | undefined>,
-): Promise<Read<Value>> => {
-  if (revision !== undefined) return unlessParked((await then({ revision })) ?? { value: undefined })
-  if (asOf !== undefined) return unlessParked((await then({ time: asOf })) ?? { value: undefined })
-  return unlessParked(await now())
-}
+): Promise<Read<Value>> => (isNow(query) ? unlessParked(await now()) : readThen(query, then))

@@ -61,8 +61,8 @@ export type Answer = {
   readonly view?: unknown
   /** Instead of a view: text of the route's media type. */
   readonly text?: string
-  /** Instead of a view: its JSON and tag, made once for many; for a route without an envelope. */
-  readonly made?: Made
+  /** Instead of a view: its text and tag, rendered once for many. */
+  readonly rendered?: Rendered
   /** Why the object is not brought up to date any more. */
   readonly parked?: string | undefined
   /** Instead of either: Server-Sent Events, for as long as the client stays. */
@@ -80,7 +80,8 @@ export type Answer = {
   readonly headers?: { readonly [name: string]: string }
 }
 
-export type Made = { readonly json: Buffer; readonly tag: string }
+/** `text`: JSON, or of the route's media type; what is sent without an envelope is bytes already. */
+export type Rendered = { readonly text: string | Buffer; readonly tag: string }
 
 /** Ties the types of a route's parts together. */
 export const route = <Query = unknown, Body = unknown>(spec: Route<Query, Body>): Route => spec

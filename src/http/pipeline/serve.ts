@@ -117,8 +117,8 @@ const respond = (ctx: Context, route: Route, answer: Answer): void => {
     stream(ctx, answer.events)
     return
   }
-  const view = answer.made?.json ?? answer.text ?? JSON.stringify(answer.view)
-  const tag = answer.made?.tag ?? etagOf(route, answer, String(view))
+  const view = answer.rendered?.text ?? answer.text ?? JSON.stringify(answer.view)
+  const tag = answer.rendered?.tag ?? etagOf(route, answer, String(view))
   // Asked first: where it can't be answered, the error must not carry the tag of what it isn't.
   const known = tag !== undefined && route.kind === 'read' && isKnown(ctx.get('if-none-match'), tag)
   ctx.set({ ...answer.headers })

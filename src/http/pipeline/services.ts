@@ -8,6 +8,7 @@ import type { AsOf } from '../../history/as-of.js'
 import type { HistoryEntry } from '../../history/order.js'
 import type { Config } from '../../platform/config.js'
 import type { Freshness } from '../../queries/engine/freshness.js'
+import type { Remember } from '../../queries/engine/memory.js'
 import type { Queries } from '../../queries/index.js'
 import type { Sessions } from '../../queries/sessions.js'
 import type { Tokens } from './auth.js'
@@ -24,6 +25,8 @@ export type HttpDeps = {
   readonly commands: Commands
   readonly queries: Queries
   readonly freshness: Pick<Freshness, 'waitFor'>
+  /** Keeps what was rendered for as long as it is what a query would find. */
+  readonly remember: Remember
   readonly sessions: Sessions
   readonly secrets: {
     /** The first signs tokens, all are accepted. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Rejected } from '../../domain/decider.js'
 import type { OrderId } from '../../domain/ids.js'
-import { moment, nowOrThen } from '../api/as-of.js'
+import { type AsOfQuery, asOfQuery, currentOrAsOf } from '../api/as-of.js'
 import { newOrder, orderFilter, orderUpdate } from '../api/schemas.js'
 import { historyView, orderView, viewHistory, viewOrder } from '../api/views.js'
 import { type Caller, hasRole } from '../pipeline/auth.js'
@@ -15,13 +15,8 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
   const isStaff = (caller: Caller): Promise<boolean> => hasRole(caller, ['staff'], sessions)
 
   /** Somebody else's order does not exist for a caller without the right to it. */
-  const seen = async (
-    orderId: OrderId,
-    caller: Caller,
-    mayAll: (caller: Caller) => Promise<boolean>,
-    asked: z.output<typeof moment> = {},
-  ) => {
-    const read = nowOrThen(
+  const seen = async (orderId: OrderId, caller: Caller, mayAll: (caller: Caller) => Promise<boolean>, asked: AsOfQuery = {}) => {
+    const read = currentOrAsOf(
       asked,
       () => queries.order(orderId),
       (then) => history.asOf.order(orderId, then),
@@ -95,7 +90,7 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
       dialect: 'envelope',
       kind: 'read',
       missing: 'OrderNotFound',
-      query: moment,
+      query: asOfQuery,
       answers: { status: 200, view: orderView, errors: [404] },
       handle: async ({ id, caller, query }) => {
         const { value, ...rest } = await seen(id, caller, isStaff, query)

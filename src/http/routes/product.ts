@@ -1,19 +1,31 @@
 import { z } from 'zod'
 import { Rejected } from '../../domain/decider.js'
-import { moment, nowOrThen } from '../api/as-of.js'
+import type { ProductId } from '../../domain/ids.js'
+import { share } from '../../platform/single-flight.js'
+import { asOfQuery, isNow, readThen } from '../api/as-of.js'
 import { newProduct, page, productUpdate } from '../api/schemas.js'
 import { productView, viewProduct } from '../api/views.js'
 import { tagOf } from '../pipeline/etag.js'
-import { type Made, nextPage, onePast, type Route, route } from '../pipeline/route.js'
+import { nextPage, onePast, type Route, route, unlessParked } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
-import { share } from '../pipeline/single-flight.js'
 
-export const productRoutes = ({ commands, queries, history }: Http): readonly Route[] => {
-  /** Of many products it is much to make: once for all who ask for it at the same time, as the same bytes. */
-  const all = share(async (): Promise<Made> => {
-    const json = JSON.stringify((await queries.products()).value.map(viewProduct))
-    return { json: Buffer.from(json), tag: tagOf(json) }
+export const productRoutes = ({ commands, queries, history, remember }: Http): readonly Route[] => {
+  /** Of many products it is much to render: once for all who ask for it at the same time, as the same bytes. */
+  const renderAll = share(async () => {
+    const { value, position } = await queries.products()
+    const json = JSON.stringify(value.map(viewProduct))
+    const text = Buffer.from(json)
+    return { value: { text, tag: tagOf(json) }, position, dependsOn: { categories: ['product'] }, size: text.length }
   })
+
+  const renderOne = async (productId: ProductId) => {
+    const { position, ...read } = await queries.product(productId)
+    const { value, revision, parked } = unlessParked(read)
+    if (!value || value.retired) throw new Rejected('ProductNotFound')
+    const text = JSON.stringify(viewProduct(value))
+    const answer = { rendered: { text, tag: tagOf(text, revision) }, parked }
+    return { value: answer, position, dependsOn: { streams: [`product-${productId}`] }, size: text.length }
+  }
 
   return [
     route({
@@ -26,7 +38,7 @@ export const productRoutes = ({ commands, queries, history }: Http): readonly Ro
       query: page,
       answers: { status: 200, view: z.array(productView) },
       handle: async ({ query, path }) => {
-        if (query.limit === undefined && query.after === undefined) return { made: await all() }
+        if (query.limit === undefined && query.after === undefined) return { rendered: await remember('products', renderAll) }
         const { value } = await queries.products(onePast(query))
         const products = value.slice(0, query.limit)
         const next = value.length > products.length && {
@@ -44,15 +56,11 @@ export const productRoutes = ({ commands, queries, history }: Http): readonly Ro
       dialect: 'envelope',
       kind: 'read',
       missing: 'ProductNotFound',
-      query: moment,
+      query: asOfQuery,
       answers: { status: 200, view: productView, errors: [404] },
       handle: async ({ id, query }) => {
-        const read = nowOrThen(
-          query,
-          () => queries.product(id),
-          (then) => history.asOf.product(id, then),
-        )
-        const { value, revision, parked } = await read
+        if (isNow(query)) return remember(`product ${id}`, () => renderOne(id))
+        const { value, revision, parked } = await readThen(query, (then) => history.asOf.product(id, then))
         if (!value || value.retired) throw new Rejected('ProductNotFound')
         return { view: viewProduct(value), revision, parked }
       },

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { asyncapi } from '../../bridge/asyncapi.js'
+import { shareFor } from '../../platform/single-flight.js'
 import { openApi } from '../docs/openapi.js'
 import { docsPage } from '../docs/page.js'
 import { tagOf } from '../pipeline/etag.js'
-import { type Made, type Route, route } from '../pipeline/route.js'
+import { type Rendered, type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
-import { shareFor } from '../pipeline/single-flight.js'
 
 const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
 
@@ -60,7 +60,7 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       dialect: 'plain',
       kind: 'read',
       answers: { status: 200, view: z.looseObject({ openapi: z.string() }) },
-      handle: async () => ({ made: forPrograms() }),
+      handle: async () => ({ rendered: forPrograms() }),
     }),
 
     route({
@@ -71,7 +71,7 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       dialect: 'plain',
       kind: 'read',
       answers: { status: 200, view: z.looseObject({ asyncapi: z.string() }) },
-      handle: async () => ({ made: ofTheTopic() }),
+      handle: async () => ({ rendered: ofTheTopic() }),
     }),
 
     route({
@@ -82,20 +82,20 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
       dialect: 'plain',
       kind: 'read',
       answers: { status: 200, type: 'text/html; charset=utf-8' },
-      handle: async () => ({ made: forPeople() }),
+      handle: async () => ({ rendered: forPeople() }),
     }),
   ]
 
   const description = once(() => openApi([...shop, ...own]))
-  const forPrograms = once(() => rendered(JSON.stringify(description())))
-  const ofTheTopic = once(() => rendered(JSON.stringify(asyncapi())))
-  const forPeople = once(() => rendered(docsPage(description())))
+  const forPrograms = once(() => render(JSON.stringify(description())))
+  const ofTheTopic = once(() => render(JSON.stringify(asyncapi())))
+  const forPeople = once(() => render(docsPage(description())))
   return own
 }
 
 const second = 1_000
 
-const rendered = (text: string): Made => ({ json: Buffer.from(text), tag: tagOf(text) })
+const render = (text: string): Rendered => ({ text: Buffer.from(text), tag: tagOf(text) })
 
 const once = <Value>(make: () => Value): (() => Value) => {
   let made: { readonly value: Value } | undefined

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Account } from '../../commands/user.js'
 import { Rejected } from '../../domain/decider.js'
-import { moment, nowOrThen } from '../api/as-of.js'
+import { asOfQuery, currentOrAsOf } from '../api/as-of.js'
 import { credentials, login, newUser, userEdit } from '../api/schemas.js'
 import { userView, viewUser } from '../api/views.js'
 import { hasRole } from '../pipeline/auth.js'
@@ -122,10 +122,10 @@ export const userRoutes = (http: Http): readonly Route[] => {
       dialect: 'envelope',
       kind: 'read',
       missing: 'UserNotFound',
-      query: moment,
+      query: asOfQuery,
       answers: { status: 200, view: userView, errors: [404] },
       handle: async ({ id, caller, query }) => {
-        const read = nowOrThen(
+        const read = currentOrAsOf(
           query,
           () => queries.user(id),
           (then) => history.asOf.user(id, then),

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { share, shareFor } from '../../../src/http/pipeline/single-flight.js'
+import { share, shareFor } from '../../src/platform/single-flight.js'
 
 /** Work whose runs end when the test says so. */
 const held = () => {
