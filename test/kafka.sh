@@ -11,8 +11,8 @@
 # --dir and --port (three ports in a row: plain, controller, TLS) keep several apart. KAFKA_EXTRA names a file of broker settings that
 # are added when the folder is made.
 #
-# KAFKA_BROKERS is the plain listener. KAFKA_BROKERS_TLS takes SASL over TLS, PLAIN and SCRAM-SHA-512, with KAFKA_CA,
-# KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.
+# KAFKA_BROKERS is the plain listener: a shop that is started in the same shell publishes there. The other one takes SASL over TLS, PLAIN
+# and SCRAM-SHA-512; its variables have names of the tests' own (TEST_KAFKA_TLS_...), or a shop would speak TLS to the plain one.
 set -euo pipefail
 
 version=4.1.1
@@ -143,8 +143,9 @@ variables() {
   [ -e "$home/port" ] || fail "there is none under $home"
   local at
   at=$(cat "$home/port")
-  echo "export KAFKA_BROKERS=127.0.0.1:$at KAFKA_BROKERS_TLS=localhost:$((at + 2))"
-  echo "export KAFKA_CA=$home/ca.pem KAFKA_SASL_USERNAME=shop KAFKA_SASL_PASSWORD=shop-secret"
+  echo "export KAFKA_BROKERS=127.0.0.1:$at"
+  echo "export TEST_KAFKA_TLS_BROKERS=localhost:$((at + 2)) TEST_KAFKA_TLS_CA=$home/ca.pem"
+  echo "export TEST_KAFKA_TLS_USERNAME=shop TEST_KAFKA_TLS_PASSWORD=shop-secret"
 }
 
 console() {

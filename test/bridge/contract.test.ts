@@ -6,7 +6,7 @@ import { connectStore, noStream, type Store } from '../../src/eventstore/store.j
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
-import { kafkaTopics } from './support/kafka.js'
+import { kafkaTopics, tlsVariables } from './support/kafka.js'
 import { expectedOf, lifeOf, live, newOrderId, somethingElse } from './support/orders.js'
 import { breaches } from './support/published.js'
 import { type BridgeSetup, silent, startBridge, until } from './support/running.js'
@@ -255,8 +255,7 @@ const contract = (name: string, topics: Topics) => {
 
 contract('into Postgres', postgresTopics)
 
-const { KAFKA_BROKERS, KAFKA_BROKERS_TLS, ...others } = process.env
+const { KAFKA_BROKERS } = process.env
+const tls = tlsVariables()
 if (KAFKA_BROKERS) contract('into Kafka', kafkaTopics({ KAFKA_BROKERS }))
-if (KAFKA_BROKERS_TLS) {
-  contract('into Kafka over TLS, with SCRAM', kafkaTopics({ ...others, KAFKA_BROKERS: KAFKA_BROKERS_TLS }))
-}
+if (tls) contract('into Kafka over TLS, with SCRAM', kafkaTopics(tls))

@@ -5,7 +5,7 @@ import type { Session } from '../../src/bridge/engine/sink.js'
 import { createTopic, type Log, type Topic, type TopicRecord } from '../../src/bridge/topic.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
-import { kafkaTopics } from './support/kafka.js'
+import { kafkaTopics, tlsVariables } from './support/kafka.js'
 import { until } from './support/running.js'
 import { postgresTopics, type Topics } from './support/topics.js'
 
@@ -185,6 +185,7 @@ const contract = (name: string, topics: Topics) => {
 
 contract('Postgres', postgresTopics)
 
-const { KAFKA_BROKERS, KAFKA_BROKERS_TLS, ...others } = process.env
+const { KAFKA_BROKERS } = process.env
+const tls = tlsVariables()
 if (KAFKA_BROKERS) contract('Kafka', kafkaTopics({ KAFKA_BROKERS }))
-if (KAFKA_BROKERS_TLS) contract('Kafka over TLS, with SCRAM', kafkaTopics({ ...others, KAFKA_BROKERS: KAFKA_BROKERS_TLS }))
+if (tls) contract('Kafka over TLS, with SCRAM', kafkaTopics(tls))

@@ -178,7 +178,7 @@ describe('what is checked', () => {
 
   it('names have 1 to 200 characters and no control characters', async () => {
     const user = (name: unknown) => ({ body: { name, email: anEmail(), password, confirm_password: password } })
-    const wrong = ['', 'x'.repeat(201), 'a\u0000b', 'a\nb', 'a\u007fb', 'a\u0085b', 1, null, {}]
+    const wrong = ['', 'x'.repeat(201), 'a\u0000b', 'a\nb', 'a\u007fb', 'a\u0085b', ' ', 1, null, {}]
     for (const name of wrong) {
       await refusedInEnvelope('POST /users/register', user(name), 400)
       await refusedInEnvelope('POST /products/new', { token: staff.token, body: { name, stock: 1 } }, 400)
@@ -191,7 +191,7 @@ describe('what is checked', () => {
         { token: staff.token, raw: `{"name":"${half}","stock":1}`, headers: json },
         400,
       )
-    for (const name of ['x', '茶'.repeat(200), '🍵'.repeat(200), "O'Neill; drop table", '<b>', ' '])
+    for (const name of ['x', '茶'.repeat(200), '🍵'.repeat(200), "O'Neill; drop table", '<b>'])
       expect((await send('POST /products/new', { token: staff.token, body: { name, stock: 1 } })).status, name).to.equal(201)
   })
 

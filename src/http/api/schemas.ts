@@ -3,6 +3,7 @@ import { maxAmount } from '../../domain/cart.js'
 import { normaliseEmail } from '../../domain/email.js'
 import { type AnyId, type Id, parseId } from '../../domain/ids.js'
 import { centsOfDecimal, decimalOfCents, exactBelow } from '../../domain/money.js'
+import { nameOf } from '../../domain/name.js'
 import { maxPrice, maxStock } from '../../domain/product.js'
 
 /**
@@ -64,7 +65,14 @@ const email = text(3, 400, 'an e-mail address')
 const password = text(8, 128)
 /** A password to compare: one that could not be set is as wrong as any other. */
 const guess = z.string('must be a string').refine((value) => !/\p{Cs}/u.test(value), 'must be well-formed Unicode')
-const name = line(1, 200)
+const name = text(1, 200)
+  .transform((value, context): string => {
+    const kept = nameOf(value)
+    if (kept !== undefined) return kept
+    context.addIssue('must have a visible character, and none that controls or turns text')
+    return z.NEVER
+  })
+  .meta({ minLength: 1, maxLength: 200, description: 'Kept trimmed' })
 const stock = integer(0, maxStock)
 const amount = integer(1, maxAmount)
 

@@ -78,6 +78,19 @@ const endsOf = async (kafka: Kafka, topic: string): Promise<readonly (readonly [
   }
 }
 
+/** What a shop's environment would hold for the listener that speaks TLS; `undefined` where `test/kafka.sh` has started none. */
+export const tlsVariables = (): (NodeJS.ProcessEnv & { KAFKA_BROKERS: string }) | undefined => {
+  const { TEST_KAFKA_TLS_BROKERS, TEST_KAFKA_TLS_CA, TEST_KAFKA_TLS_USERNAME, TEST_KAFKA_TLS_PASSWORD } = process.env
+  return TEST_KAFKA_TLS_BROKERS
+    ? {
+        KAFKA_BROKERS: TEST_KAFKA_TLS_BROKERS,
+        KAFKA_CA: TEST_KAFKA_TLS_CA,
+        KAFKA_SASL_USERNAME: TEST_KAFKA_TLS_USERNAME,
+        KAFKA_SASL_PASSWORD: TEST_KAFKA_TLS_PASSWORD,
+      }
+    : undefined
+}
+
 /** Kafka, where the environment names brokers; `variables`: as they would stand in it. */
 export const kafkaTopics = (
   variables: NodeJS.ProcessEnv & { KAFKA_BROKERS: string },

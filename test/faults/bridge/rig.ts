@@ -18,9 +18,6 @@ import { until } from '../../bridge/support/running.js'
 import { differences, postgresTopics } from '../../bridge/support/topics.js'
 import type { Said, Setup } from './worker.js'
 
-// KAFKA_BROKERS is the plain listener; what goes with the other one would ask it for TLS.
-for (const name of ['KAFKA_CA', 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD']) delete process.env[name]
-
 export type Worker = {
   readonly child: ChildProcess
   readonly said: () => Said
