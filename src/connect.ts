@@ -97,7 +97,7 @@ const eventually = async <T>(what: string, log: Log, signal: AbortSignal, work: 
         throw new Unreachable(`${what} has not answered for ${waited} s: ${message}. Start it, or correct its address`, {
           cause: error,
         })
-      log.warn({ reason: message, waited }, `${what} does not answer yet: ${message}`)
+      log.warn({ err: error, waited }, `${what} does not answer yet: ${message}`)
       await pause()
     }
   }

@@ -101,7 +101,7 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
       gauge.enter(error instanceof BridgeStopped ? 'stopped' : 'failing')
       waiting.set(topic, gauge)
       const message = gauge.lastError()?.message
-      if (message !== told) log.warn({ topic, error: message }, 'the topic could not be begun; trying again')
+      if (message !== told) log.warn({ topic, err: error }, 'the topic could not be begun; trying again')
       const { report: said, reportedAt } = (await generations.find(topic)) ?? {}
       const another = said && said.holder !== options.holder && Date.now() - (reportedAt?.getTime() ?? 0) < quiet
       if (!another) await report(generations, topic, options.holder, gauge.status())
@@ -138,7 +138,7 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
       } catch (error) {
         // Postgres is away: the next look may find it.
         failure = error instanceof Error ? error.message : String(error)
-        log.warn({ error: failure }, 'the bridge could not look for its topics; looking again')
+        log.warn({ err: error }, 'the bridge could not look for its topics; looking again')
       }
       await sleep(lookEvery, signal)
     }

@@ -60,7 +60,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
         }
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
-        log.warn({ error: error.message }, 'the subscription broke; subscribing again')
+        log.warn({ err: error }, 'the subscription broke; subscribing again')
         await pause()
       }
     }
@@ -114,7 +114,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
       for (;;) {
         const batch = await batches.next().catch((error: unknown) => {
           if (!(error instanceof StoreUnavailable)) throw error
-          log.warn({ error: error.message }, 'catching up broke off; reading on')
+          log.warn({ err: error }, 'catching up broke off; reading on')
           return undefined
         })
         if (!batch || batch.length === 0 || signal.aborted) return cursor

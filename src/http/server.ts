@@ -28,7 +28,7 @@ export const createHttp = (deps: HttpDeps): Koa => {
   const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]
   const app = new Koa()
   // What breaks once an answer has begun: mostly a client that has left.
-  app.on('error', (error: Error) => deps.log.debug({ error: `${error.name}: ${error.message}` }, 'an answer broke off'))
+  app.on('error', (error: Error) => deps.log.debug({ err: error }, 'an answer broke off'))
   app.use(observe(deps.log, deps.registry))
   app.use(errors)
   // Whether TLS stands in front is not for us to say: a page must not ask its browser for addresses that nobody serves.

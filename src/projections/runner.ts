@@ -46,7 +46,7 @@ export const runProjections = async (options: RunnerOptions): Promise<void> => {
       holder,
       ttl: leaseTtl,
       signal,
-      onError: (error) => log.warn({ error: String(error) }, 'the lease of the projections could not be renewed or asked for'),
+      onError: (error) => log.warn({ err: error }, 'the lease of the projections could not be renewed or asked for'),
       onAcquired: async (lease) => {
         said = await hold(options, lease, said)
       },
@@ -81,8 +81,7 @@ const buildMissing = async (options: RunnerOptions): Promise<void> => {
       upgraded ||= checkpoint !== undefined
     } catch (error) {
       // Another, a person's or another process's, does the same.
-      if (!signal.aborted && !(error instanceof Busy))
-        log.warn({ error: String(error) }, 'building read models broke off; trying again')
+      if (!signal.aborted && !(error instanceof Busy)) log.warn({ err: error }, 'building read models broke off; trying again')
     }
     await sleep(1_000, signal)
   }
@@ -105,7 +104,7 @@ const hold = async (options: RunnerOptions, lease: Lease, said: string | undefin
         return error.message
       }
       if (lease.signal.aborted) return undefined
-      log.error({ error }, 'projecting broke off; going on from the checkpoint')
+      log.error({ err: error }, 'projecting broke off; going on from the checkpoint')
       await pause()
     }
   }

@@ -44,7 +44,7 @@ describe('the bridges of a process', () => {
       },
     }
     const warned: string[] = []
-    const log = { ...silent, warn: (said: { error?: string }) => void warned.push(`${said.error}`) }
+    const log = { ...silent, warn: (said: { err?: Error }) => void warned.push(`${said.err?.message}`) }
     const ending = new AbortController()
     const options = { database, feed, store, storeId: 's', sinks, holder: 'test', leaseTtl: 500, lookEvery: 20, log }
     const service = createBridgeService(options as unknown as Parameters<typeof createBridgeService>[0])

@@ -79,14 +79,14 @@ export const createBridge = (options: BridgeOptions): Bridge => {
         gauge.failed(error)
         gauge.enter('failing')
         if (error instanceof LeaseLost || error instanceof Fenced) {
-          log.warn({ topic: sink.topic, error: error.message }, 'another writes the topic: standing by')
+          log.warn({ topic: sink.topic, err: error }, 'another writes the topic: standing by')
           gauge.enter('standby')
           throw error instanceof LeaseLost ? error : new LeaseLost(error.message, { cause: error })
         }
         if (error instanceof BridgeStopped) throw error
         if (error instanceof Unpublishable) throw new BridgeStopped(error.message, { cause: error })
         if (error instanceof BatchTooLarge) batchBytes = Math.max(1, Math.floor(batchBytes / 2))
-        log.warn({ topic: sink.topic, error: gauge.lastError()?.message }, 'publishing failed; going on from the progress')
+        log.warn({ topic: sink.topic, err: error }, 'publishing failed; going on from the progress')
         await pause()
       }
     }
@@ -105,7 +105,7 @@ export const createBridge = (options: BridgeOptions): Bridge => {
       })
     } catch (error) {
       gauge.enter('stopped')
-      if (error instanceof BridgeStopped) log.error({ topic: sink.topic, error: error.message }, 'the bridge has stopped')
+      if (error instanceof BridgeStopped) log.error({ topic: sink.topic, err: error }, 'the bridge has stopped')
       throw error
     }
   }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Context, Next } from 'koa'
 import type { Logger } from 'pino'
 import { Histogram, type Registry } from 'prom-client'
-import type { Refusal } from './errors.js'
 
 const correlationId = /^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}$/
 const traceparent = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
@@ -36,13 +35,9 @@ export const observe = (log: Logger, registry: Registry) => {
     durations.observe({ method, route: path, status: ctx.status }, milliseconds / 1000)
     const line = { method, route: path, status: ctx.status, ms: Math.round(milliseconds * 10) / 10, user: caller?.userId }
     const level = ctx.status === 500 ? 'error' : ctx.status === 503 ? 'warn' : 'info'
-    log[level]({ ...line, correlationId: ctx.state.correlationId, ...(level !== 'info' && causeOf(refusal)) }, 'request')
+    log[level](
+      { ...line, correlationId: ctx.state.correlationId, ...(level !== 'info' && { err: refusal?.cause ?? refusal?.message }) },
+      'request',
+    )
   }
-}
-
-/** Enough to find the fault; not the fields of a database error, which can hold what was in a row. */
-const causeOf = (refusal: Refusal | undefined): object => {
-  const cause = refusal?.cause
-  if (!(cause instanceof Error)) return { error: refusal?.message }
-  return { error: `${cause.name}: ${cause.message}`, ...(refusal?.status === 500 && { stack: cause.stack }) }
 }

@@ -86,7 +86,7 @@ export const rebuild = async (options: RebuildOptions): Promise<readonly Rebuilt
     holder,
     ttl: leaseTtl,
     signal: AbortSignal.any([signal, finished.signal]),
-    onError: (error) => log.warn({ error: String(error) }, 'the lease of the rebuild could not be renewed'),
+    onError: (error) => log.warn({ err: error }, 'the lease of the rebuild could not be renewed'),
     onAcquired: async (held) => {
       result = await persistently(options, held)
       finished.abort()
@@ -107,7 +107,7 @@ const persistently = async (options: RebuildOptions, held: Lease): Promise<reado
       if (held.signal.aborted) throw new LeaseLost('the lease of the rebuild is over', { cause: error })
       const passing = error instanceof StoreUnavailable || isPassing(error)
       if (!passing || ++failures > patience) throw error
-      options.log.warn({ error: String(error) }, 'the rebuild broke off; going on')
+      options.log.warn({ err: error }, 'the rebuild broke off; going on')
       await pause()
     }
   }

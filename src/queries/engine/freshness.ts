@@ -49,7 +49,7 @@ export const createFreshness = ({ database, log, pollEvery = 100 }: FreshnessOpt
     polling ??= setTimeout(async () => {
       // A database that is away makes the waiting end in its own time.
       const [looked] = await Promise.allSettled([look()])
-      if (looked.status === 'rejected') log.warn({ error: String(looked.reason) }, 'the checkpoint could not be read')
+      if (looked.status === 'rejected') log.warn({ err: looked.reason }, 'the checkpoint could not be read')
       polling = undefined
       if (waiting.length > 0 && !closed) poll()
     }, pollEvery)
@@ -67,7 +67,7 @@ export const createFreshness = ({ database, log, pollEvery = 100 }: FreshnessOpt
     const again = (error: Error) => {
       if (broken || closed) return
       broken = true
-      log.warn({ error: error.message }, 'listening for the read models broke off; trying again')
+      log.warn({ err: error }, 'listening for the read models broke off; trying again')
       retry = setTimeout(listen, 500)
       void Promise.allSettled([client.end()])
     }

@@ -5,6 +5,7 @@ import pino from 'pino'
 import { Registry } from 'prom-client'
 import { Refusal } from '../../../src/http/pipeline/errors.js'
 import { observe } from '../../../src/http/pipeline/observe.js'
+import { serializers } from '../../../src/platform/log.js'
 import { sendTo } from '../client.js'
 
 describe('the log', () => {
@@ -15,7 +16,7 @@ describe('the log', () => {
       done()
     }
     const app = new Koa()
-    app.use(observe(pino(new Writable({ write: keep })), new Registry()))
+    app.use(observe(pino({ serializers }, new Writable({ write: keep })), new Registry()))
     app.use((ctx) => {
       ctx.state.route = { path: '/users/:id' }
       ctx.state.caller = { userId: 'ann', role: 'staff', epoch: 1 }
@@ -42,7 +43,7 @@ describe('the log', () => {
     ])
     expect(lines[0]).to.include({ method: 'POST', route: '/users/:id', user: 'ann', correlationId: 'abc', msg: 'request' })
     expect(lines[0]).to.have.property('ms').that.is.a('number')
-    expect(lines[3]).to.include({ error: 'Error: it broke' }).and.have.property('stack')
+    expect(lines[3]?.err).to.include({ type: 'Error', message: 'it broke' }).and.have.property('stack')
     expect(JSON.stringify(lines)).not.to.match(/example\.org|horse|Bearer|token/)
   })
 })

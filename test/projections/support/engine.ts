@@ -39,9 +39,7 @@ export const start = (database: Database, store: Store, options: Partial<RunnerO
   const stopping = new AbortController()
   const logged: string[] = []
   const note = (...words: unknown[]) => {
-    logged.push(
-      words.map((word) => (word instanceof Object ? String((word as { error?: unknown }).error) : String(word))).join(' '),
-    )
+    logged.push(words.map((word) => (word instanceof Object ? String((word as { err?: unknown }).err) : String(word))).join(' '))
   }
   const feed = createFeed({ store, log: quiet, probeEvery: 50 })
   const done = runProjections({
