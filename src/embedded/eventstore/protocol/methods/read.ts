@@ -91,7 +91,7 @@ const filterOf = (options: Request.Options): SubscriptionFilter | undefined => {
   try {
     return { matches: makeFilter({ on, regex, prefixes }), checkpointEvery: window * multiplier }
   } catch (error) {
-    throw invalid(`the filter's expression is none: ${(error as Error).message}`)
+    throw invalid(`the filter's expression ${(error as Error).message}`)
   }
 }
 
