@@ -160,15 +160,25 @@ const eventstore = (): Command => {
     .action(async (flags) => (await import('./commands/eventstore.js')).serve(flags))
   command
     .command('verify')
-    .description('read everything, check every sum, and say what was found; exits 1 where something is wrong')
+    .description('read everything, check every sum and the hash chain, and say what was found; exits 1 where something is wrong')
     .option(...folder)
     .option(...running)
+    .option('--seal <file>', 'a seal that the log must hold')
+    .option('--seal-key <file>', 'the key, in PEM, that must have signed the seal: public or private')
     .action(async (flags) => (await import('./commands/eventstore.js')).verify(flags))
   command
     .command('status')
     .description('how the event store that runs here stands, and what the check of its files has found')
     .option(...running)
     .action(async (flags) => (await import('./commands/eventstore.js')).status(flags))
+  command
+    .command('seal')
+    .description('sign the head of the hash chain, so that what is written until now can be proved unchanged')
+    .requiredOption('--key <file>', 'an Ed25519 private key in PEM; made where there is none')
+    .option('--out <file>', 'where to; by default the standard output')
+    .option(...folder)
+    .option(...running)
+    .action(async (flags) => (await import('./commands/eventstore.js')).seal(flags))
   command
     .command('accept-end')
     .description('take the log for whole as it ends now, where both files that say how long it must be are lost')

@@ -1,4 +1,4 @@
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
@@ -49,6 +49,15 @@ describe('tillroll eventstore', function () {
     expect(second.err).to.match(/in use/)
     const scavenged = await run(['scavenge', '--port', String(port)])
     expect(scavenged.out).to.match(/removed 20 of/)
+    const [key, seal] = [join(folder, 'key.pem'), join(folder, 'seal.json')]
+    const sealed = await run(['seal', '--key', key, '--out', seal, '--port', String(port)])
+    expect([sealed.code, sealed.err.includes('a new key')]).to.deep.equal([0, true])
+    const proved = await run(['verify', '--seal', seal, '--seal-key', key, '--port', String(port)])
+    expect(proved.out)
+      .to.include('the log is what was sealed')
+      .and.to.include('20 of its records were removed by scavenges, and 1 receipts cover them')
+    const status = await run(['status', '--port', String(port)])
+    expect([status.code, status.out.includes('bytes in')]).to.deep.equal([0, true])
     const backup = join(folder, 'backup')
     const written = await run(['backup', backup, '--port', String(port)])
     expect([written.code, written.err]).to.deep.equal([0, ''])
@@ -59,6 +68,11 @@ describe('tillroll eventstore', function () {
     expect((await run(['restore', backup, '--data', restored])).code).to.equal(0)
     const [whole, again] = await Promise.all([run(['verify', '--data', restored]), run(['restore', backup, '--data', restored])])
     expect(whole.out).to.include('no problems found')
+    expect((await run(['verify', '--seal', seal, '--data', restored])).out).to.include('the log is what was sealed')
+    const changed = join(folder, 'changed.json')
+    await writeFile(changed, (await readFile(seal, 'utf8')).replace(/"position": \d/, '"position": 9'))
+    const refused = await run(['verify', '--seal', changed, '--data', restored])
+    expect([refused.code, refused.err.includes('it was changed')]).to.deep.equal([1, true])
     expect([again.code, again.err]).to.deep.equal([1, `tillroll: ${restored} is not empty\n`])
   })
 

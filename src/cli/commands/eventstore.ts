@@ -1,10 +1,14 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SingleBar } from 'cli-progress'
 import { acceptEnd as acceptLogEnd } from '../../embedded/eventstore/maintenance/accept-end.js'
 import { askNode, backupOfNode } from '../../embedded/eventstore/maintenance/admin.js'
 import { restore as restoreStore, writeBackup } from '../../embedded/eventstore/maintenance/backup.js'
 import type { CheckStatus } from '../../embedded/eventstore/maintenance/check.js'
+import type { Progress } from '../../embedded/eventstore/maintenance/scavenge.js'
+import { makeSeal, openSeal, sealKey } from '../../embedded/eventstore/maintenance/seal.js'
 import { type VerifyReport, verifyFolder } from '../../embedded/eventstore/maintenance/verify.js'
+import type { Head } from '../../embedded/eventstore/maintenance/verify-chain.js'
 import { startNode } from '../../embedded/eventstore/node.js'
 import { diskFiles } from '../../embedded/eventstore/storage/files.js'
 import { isStore } from '../../embedded/eventstore/storage/log/log.js'
@@ -81,33 +85,60 @@ const withNode = async (place: Place, work: (node: Address) => Promise<void>): P
   }
 }
 
-export const verify = async (place: Place): Promise<void> => {
+export type VerifyFlags = Place & { readonly seal?: string; readonly sealKey?: string }
+
+/** Throws where anything is wrong with the store, or a seal doesn't fit it. */
+export const verify = async ({ seal, sealKey: trusted, ...place }: VerifyFlags): Promise<void> => {
+  if (trusted !== undefined && seal === undefined) throw new Error('--seal-key says who may have signed: name the --seal too')
+  const sealed = seal === undefined ? undefined : openSeal(await readFile(seal, 'utf8'), trusted && (await readFile(trusted)))
+  const head = sealed && { position: sealed.position, chain: sealed.chain }
   const progress = progressOf('verifying')
   const running = await runningNode(place)
   const report = running
-    ? await askNode(running, 'verify', progress.update)
-    : await verifyClosed(await storeOf(place), progress.update)
+    ? await askNode(running, 'verify', progress.update, head)
+    : await verifyClosed(await storeOf(place), progress.update, head)
   progress.stop()
-  const { segments, events, streams, bytes, tornBytes, problems } = report
+  tellReport(report)
+  const { problems } = report
+  for (const problem of problems) console.log(problem)
+  if (problems.length > 0)
+    throw new Error(`${problems.length} problem${problems.length === 1 ? '' : 's'} found: restore a backup`)
+  if (sealed) console.log(`the log is what was sealed on ${sealed.at}, up to position ${sealed.position}`)
+  console.log('no problems found')
+}
+
+const tellReport = ({ segments, events, streams, bytes, tornBytes, chain }: VerifyReport): void => {
   console.log(`${events} events in ${streams} streams, ${bytes} bytes in ${segments} segments`)
+  if (chain.from === undefined) console.log('the log has no chain yet: it begins when this release writes to it')
+  else console.log(`the chain begins at position ${chain.from} and links ${chain.groups} groups`)
+  if (chain.removed > 0)
+    console.log(`${chain.removed} of its records were removed by scavenges, and ${chain.receipts.length} receipts cover them`)
   if (tornBytes > 0)
     console.log(
       `${tornBytes} bytes at the end were torn by a crash; nobody was answered for them, and the next start cuts them off`,
     )
-  for (const problem of problems) console.log(problem)
-  if (problems.length > 0)
-    throw new Error(`${problems.length} problem${problems.length === 1 ? '' : 's'} found: restore a backup`)
-  console.log('no problems found')
 }
 
-const verifyClosed = async (folder: string, onProgress: (done: number, total: number) => void): Promise<VerifyReport> => {
+const verifyClosed = async (folder: string, onProgress: Progress, sealed: Head | undefined): Promise<VerifyReport> => {
   const lock = await holdLock(folder)
   try {
-    return await verifyFolder(folder, { onProgress })
+    return await verifyFolder(folder, { onProgress, sealed })
   } finally {
     await lock.release()
   }
 }
+
+export type SealFlags = Place & { readonly key: string; readonly out?: string }
+
+/** Signs the head of the chain as it is now: a file, or the output. The key is made where its file is not there. */
+export const seal = ({ key: path, out, ...place }: SealFlags): Promise<void> =>
+  withNode(place, async (node) => {
+    const { key, made } = await sealKey(path)
+    if (made) console.error(`${path}: a new key; keep it, and the seals, where nobody who can write the store can reach them`)
+    const text = `${JSON.stringify(makeSeal(await askNode(node, 'head'), key, new Date().toISOString()), null, 2)}\n`
+    if (out === undefined) process.stdout.write(text)
+    else await writeFile(out, text, { flag: 'wx' })
+  })
 
 /** How the node that runs stands. Throws where the check in its background has found damage. */
 export const status = async (place: Place): Promise<void> => {

@@ -259,14 +259,14 @@ describe('damaged files of the embedded event store', () => {
     ] as const) {
       await restoreSaved()
       const bytes = await readFile(path(name))
-      bytes.writeUInt32LE(2, at)
+      bytes.writeUInt32LE(3, at)
       await writeFile(path(name), bytes)
       const before = await Promise.all(
         (await readdir(folder, { recursive: true })).sort().map((one) => readFile(path(one)).catch(() => one)),
       )
       const error = await failure(open())
       expect(error.name).to.equal('UnknownVersion')
-      expect(error.message).to.contain('version 2')
+      expect(error.message).to.contain('version 3')
       const after = await Promise.all(
         (await readdir(folder, { recursive: true })).sort().map((one) => readFile(path(one)).catch(() => one)),
       )

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { diskFiles, type Files } from '../storage/files.js'
+import { linkAt } from '../storage/log/record.js'
 import { endOfGroups } from '../storage/log/recover.js'
-import { isSegmentName, openSegment } from '../storage/log/segment.js'
+import { eachRecord } from '../storage/log/scan.js'
+import { isSegmentName, openSegment, type Segment } from '../storage/log/segment.js'
 import { isSyncedEndName, openSyncedEnd } from '../storage/log/synced-end.js'
 import { verifyFolder } from './verify.js'
 
@@ -18,11 +20,26 @@ export const acceptEnd = async (folder: string, files: Files = diskFiles): Promi
   if (problems.length > 0) throw new Error(`the end can't be accepted, for more is wrong: ${problems.join('; ')}`)
   const segment = await openSegment(files, join(folder, last), 'read')
   try {
-    const end = segment.runs ? segment.end : segment.base + (await endOfGroups(segment, 0))
+    const end = segment.runs ? segment.end : segment.base + (await endOfGroups(segment, 0)).bytes
+    const chain = await chainAfter(segment)
     // Of an index that nobody has, so that one is made from the log.
-    await (await openSyncedEnd(files, folder, end)).close({ synced: end, closed: end === segment.end, indexSize: 0, indexSum: 0 })
+    await (await openSyncedEnd(files, folder, end)).close({
+      synced: end,
+      closed: end === segment.end,
+      indexSize: 0,
+      indexSum: 0,
+      chain,
+    })
     return end
   } finally {
     await segment.file.close()
   }
+}
+
+const chainAfter = async (segment: Segment): Promise<Buffer> => {
+  let { chain } = segment
+  const alone = { reading: <T>(_: Segment, use: () => Promise<T>): Promise<T> => use() }
+  for await (const { kind, bytes, at } of eachRecord(alone, segment))
+    if (kind === 'group' && segment.version > 1) chain = Buffer.from(linkAt(bytes, at))
+  return chain
 }

@@ -1,15 +1,22 @@
-import type { ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { connect } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { Aside } from '../protocol/server.js'
 import type { Store } from '../storage/store.js'
 import { backupOf } from './backup.js'
 import type { Check, CheckStatus } from './check.js'
-import { type ScavengeReport, scavenge } from './scavenge.js'
+import { type Progress, type ScavengeReport, scavenge } from './scavenge.js'
 import { type VerifyReport, verifyStore } from './verify.js'
+import type { Head } from './verify-chain.js'
 
 /** What a running node is asked to do, on its own port, from its own machine: beside gRPC, lines of JSON. */
-export type Reports = { readonly scavenge: ScavengeReport; readonly verify: VerifyReport; readonly status: StatusReport }
+export type Reports = {
+  /** The chain at the end. */
+  readonly head: Head
+  readonly scavenge: ScavengeReport
+  readonly verify: VerifyReport
+  readonly status: StatusReport
+}
 
 export type StatusReport = {
   /** The position after the last event. */
@@ -27,6 +34,12 @@ type Line = { readonly done: number; readonly total: number } | { readonly repor
 const prefix = '/tillroll/'
 /** The trailer that says what went wrong with a backup. */
 const failed = 'tillroll-error'
+/** The header that names a sealed head, which a verification must find in the chain. */
+const sealedHeader = 'tillroll-sealed'
+const headFrom = (header: string | string[] | undefined): Head | undefined =>
+  typeof header === 'string' ? (JSON.parse(header) as Head) : undefined
+/** What is answered at once, beside whatever the node is at. */
+const isQuick = (task: string): boolean => task === 'status' || task === 'head'
 const isLocal = (address: string | undefined): boolean => /^(::ffff:)?127\.|^::1$/.test(address ?? '')
 
 const statusOf = (store: Store, check: Check): StatusReport => {
@@ -39,15 +52,21 @@ const statusOf = (store: Store, check: Check): StatusReport => {
 export const serveAdmin = (store: Store, check: Check, now: () => number): Aside => {
   let busy: string | undefined
 
-  const run = async (stream: ServerHttp2Stream, task: string): Promise<void> => {
+  const work = async (task: string, headers: IncomingHttpHeaders, progress: Progress): Promise<unknown> => {
+    if (task === 'status') return statusOf(store, check)
+    if (task === 'head') return { position: store.log.end(), chain: store.log.chain().toString('hex') } satisfies Head
+    if (task === 'scavenge') return scavenge(store, now(), progress)
+    return verifyStore(store, progress, headFrom(headers[sealedHeader]))
+  }
+
+  const run = async (stream: ServerHttp2Stream, task: string, headers: IncomingHttpHeaders): Promise<void> => {
     const say = (line: Line): void => {
       if (!stream.destroyed) stream.write(`${JSON.stringify(line)}\n`)
     }
     const progress = (done: number, total: number): void => say({ done, total })
     stream.respond({ ':status': 200, 'content-type': 'application/x-ndjson' })
     try {
-      if (task === 'status') say({ report: statusOf(store, check) })
-      else say({ report: task === 'scavenge' ? await scavenge(store, now(), progress) : await verifyStore(store, progress) })
+      say({ report: await work(task, headers, progress) })
     } catch (error) {
       say({ error: (error as Error).message })
     }
@@ -76,21 +95,21 @@ export const serveAdmin = (store: Store, check: Check, now: () => number): Aside
     const path = headers[':path'] ?? ''
     if (!path.startsWith(prefix)) return false
     const task = path.slice(prefix.length)
-    const known = ['scavenge', 'verify', 'backup', 'status'].includes(task) && headers[':method'] === 'POST'
-    const waits = busy !== undefined && task !== 'status'
+    const known = ['scavenge', 'verify', 'backup', 'status', 'head'].includes(task) && headers[':method'] === 'POST'
+    const waits = busy !== undefined && !isQuick(task)
     const status = !isLocal(stream.session?.socket.remoteAddress) ? 403 : !known ? 404 : waits ? 409 : 0
     if (status > 0) {
       stream.respond({ ':status': status }, { endStream: status !== 409 })
       if (status === 409) stream.end(`the node is at a ${busy} already`)
       return true
     }
-    if (task === 'status') {
-      void run(stream, task)
+    if (isQuick(task)) {
+      void run(stream, task, headers)
       return true
     }
     busy = task
-    const work = task === 'backup' ? send(stream) : run(stream, task)
-    void work.finally(() => {
+    const running = task === 'backup' ? send(stream) : run(stream, task, headers)
+    void running.finally(() => {
       busy = undefined
     })
     return true
@@ -104,12 +123,12 @@ export class AdminFailed extends Error {
   override readonly name = 'AdminFailed'
 }
 
-async function* ask({ host, port }: Address, task: string): AsyncIterable<Buffer> {
+async function* ask({ host, port }: Address, task: string, headers: OutgoingHttpHeaders = {}): AsyncIterable<Buffer> {
   const session = connect(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)
   // What ends the connection ends the request too, which says why.
   session.on('error', () => undefined)
   try {
-    const request = session.request({ ':method': 'POST', ':path': `${prefix}${task}` }, { endStream: true })
+    const request = session.request({ ...headers, ':method': 'POST', ':path': `${prefix}${task}` }, { endStream: true })
     const status = await new Promise<number>((resolve, reject) => {
       const gone = (error?: Error): void => {
         const why = (error?.cause ?? error) as Error | undefined
@@ -131,14 +150,15 @@ async function* ask({ host, port }: Address, task: string): AsyncIterable<Buffer
   }
 }
 
-/** Has a running node scavenge or verify itself, or say how it stands. Throws `AdminFailed`. */
+/** Has a running node scavenge or verify itself (`sealed`: a head that its chain must hold), or say how it stands. Throws `AdminFailed`. */
 export const askNode = async <T extends Task>(
   node: Address,
   task: T,
   onProgress?: (done: number, total: number) => void,
+  sealed?: Head,
 ): Promise<Reports[T]> => {
   let text = ''
-  for await (const chunk of ask(node, task)) {
+  for await (const chunk of ask(node, task, sealed && { [sealedHeader]: JSON.stringify(sealed) })) {
     text += chunk.toString('utf8')
     const lines = text.split('\n')
     text = lines.pop()!

@@ -1,10 +1,13 @@
+import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { isYoung } from '../protocol/links.js'
 import { idOf, openEvent, type StoredEvent, streamOf, tombstoneRevision } from '../storage/event.js'
-import { decodeHead, encodeHead } from '../storage/log/record.js'
+import { hashOf } from '../storage/log/chain.js'
+import { decodeHead, encodeHead, encodeRemoved, kinds } from '../storage/log/record.js'
 import { eachRecord } from '../storage/log/scan.js'
 import type { Kept, Runs, Segment } from '../storage/log/segment.js'
 import { firstVisible } from '../storage/metadata.js'
 import type { Store, Stream } from '../storage/store.js'
+import { encodeReceipt, type Receipt } from './receipt.js'
 
 export type ScavengeReport = {
   readonly events: number
@@ -26,31 +29,50 @@ export const scavenge = async (store: Store, now: number, onProgress?: Progress)
   const sealed = log.segments().filter((segment) => segment !== log.segments().at(-1))
   const total = sealed.reduce((sum, segment) => sum + segment.bytes, 0)
   const report = { events: 0, removed: 0, bytesBefore: total, bytesAfter: 0 }
+  const run = randomBytes(4).readUInt32LE(0)
   let done = 0
   for (const segment of sealed) {
-    const plan = await planFor(store, segment, now)
+    const plan = await planFor(store, segment, { now, run })
     report.events += plan.events
     report.removed += plan.removed.length
-    if (plan.removed.length > 0 || plan.headsRemoved > 0) {
+    const changes = plan.removed.length > 0 || plan.headsRemoved > 0
+    if (changes) {
+      // First, so that nothing is ever missing without it.
+      if (segment.version > 1) await store.note(kinds.receipt, encodeReceipt(receiptOf(plan, segment, { now, run })))
       await forget(store, plan.removed)
       await log.replace(segment, keep(store, segment, plan))
     }
-    report.bytesAfter += plan.removed.length > 0 || plan.headsRemoved > 0 ? plan.bytes : segment.bytes
+    report.bytesAfter += changes ? plan.bytes : segment.bytes
     done += segment.bytes
     onProgress?.(done, total)
   }
   return report
 }
 
+type Run = {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** A number of this run's own, which what it leaves refers to. */
+  readonly run: number
+}
+
+const receiptOf = ({ removed, digest }: Plan, { base }: Segment, { now, run }: Run): Receipt => ({
+  run,
+  at: new Date(now).toISOString(),
+  base,
+  removed: removed.length,
+  digest: digest.digest('hex'),
+})
+
 /** What a new segment is made of: pieces of the old one, and heads. Offsets count from the segment's first record. */
 type Piece =
   | { readonly position: number; readonly from: number; to: number }
-  | { readonly position: number; readonly head: Buffer }
+  | { readonly position: number; readonly left: Buffer }
 type Removed = { readonly stream: number; readonly revision: number; readonly id: string }
-type Plan = { pieces: Piece[]; removed: Removed[]; headsRemoved: number; events: number; bytes: number }
+type Plan = { pieces: Piece[]; removed: Removed[]; headsRemoved: number; events: number; bytes: number; digest: Hash }
 
-const planFor = async (store: Store, segment: Segment, now: number): Promise<Plan> => {
-  const plan: Plan = { pieces: [], removed: [], headsRemoved: 0, events: 0, bytes: 0 }
+const planFor = async (store: Store, segment: Segment, { now, run }: Run): Promise<Plan> => {
+  const plan: Plan = { pieces: [], removed: [], headsRemoved: 0, events: 0, bytes: 0, digest: createHash('sha256') }
   const keepRecord = (position: number, offset: number, size: number): void => {
     const last = plan.pieces.at(-1)
     if (last && 'to' in last && last.to === offset && position - last.position === offset - last.from) last.to = offset + size
@@ -60,8 +82,11 @@ const planFor = async (store: Store, segment: Segment, now: number): Promise<Pla
   for await (const { kind, bytes, at, position, offset, size } of eachRecord(store.log, segment)) {
     if (kind === 'head') {
       const head = decodeHead(bytes, at)
-      if (store.stream(head.name).last === head.last) keepRecord(position, offset, size)
+      // Where there is a chain its receipt covers it.
+      if (segment.version > 1 || store.stream(head.name).last === head.last) keepRecord(position, offset, size)
       else plan.headsRemoved++
+    } else if (kind !== 'event') {
+      if (segment.version > 1) keepRecord(position, offset, size)
     } else if (kind === 'event') {
       plan.events++
       const event = openEvent(bytes, at)
@@ -71,11 +96,17 @@ const planFor = async (store: Store, segment: Segment, now: number): Promise<Pla
         continue
       }
       plan.removed.push({ stream: stream.id, revision: event.revision, id: idOf(event) })
-      if (event.revision !== stream.last || stream.tombstoned) continue
-      // Its revisions go on after the last one, if it ever lives again.
-      const head = encodeHead({ name: stream.name, last: stream.last }, position, segment.salt)
-      plan.pieces.push({ position, head })
-      plan.bytes += head.length
+      const left: Buffer[] = []
+      if (segment.version > 1)
+        left.push(encodeRemoved({ run, hash: hashOf(bytes.subarray(at, at + size)) }, position, segment.salt))
+      // Its revisions go on after the last one, if it ever lives again. Both are shorter than any event of the stream.
+      if (event.revision === stream.last && !stream.tombstoned)
+        left.push(encodeHead({ name: stream.name, last: stream.last }, position + (left[0]?.length ?? 0), segment.salt))
+      for (const record of left) plan.digest.update(record)
+      const piece = Buffer.concat(left)
+      if (piece.length === 0) continue
+      plan.pieces.push({ position, left: piece })
+      plan.bytes += piece.length
     }
   }
   return plan
@@ -105,7 +136,7 @@ const keep = (store: Store, segment: Segment, { pieces, bytes }: Plan): Kept => 
   for (const [index, piece] of pieces.entries()) {
     runs.positions[index] = piece.position
     runs.offsets[index] = offset
-    offset += 'head' in piece ? piece.head.length : piece.to - piece.from
+    offset += 'left' in piece ? piece.left.length : piece.to - piece.from
   }
   return { runs, bytes, chunks: chunksOf(store, segment, pieces) }
 }
@@ -127,8 +158,8 @@ async function* chunksOf(store: Store, segment: Segment, pieces: readonly Piece[
     return whole
   }
   for (const piece of pieces) {
-    if ('head' in piece) {
-      if (add(piece.head)) yield take()
+    if ('left' in piece) {
+      if (add(piece.left)) yield take()
       continue
     }
     for (let from = piece.from; from < piece.to; from += writeSize) {

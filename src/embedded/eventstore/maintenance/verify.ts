@@ -11,6 +11,7 @@ import { isSegmentName, openSegment, type Segment } from '../storage/log/segment
 import { isSyncedEndName, readSyncedEnd } from '../storage/log/synced-end.js'
 import type { Store } from '../storage/store.js'
 import type { Progress } from './scavenge.js'
+import { type ChainReport, followChain, type Head } from './verify-chain.js'
 
 export type VerifyReport = {
   readonly segments: number
@@ -21,6 +22,7 @@ export type VerifyReport = {
   readonly tornBytes: number
   /** What is wrong, by file and place. Empty: the store is whole. */
   readonly problems: readonly string[]
+  readonly chain: ChainReport
 }
 
 type Findings = {
@@ -30,15 +32,20 @@ type Findings = {
   tornBytes: number
   problems: string[]
   last: Map<string, number>
+  chain: ReturnType<typeof followChain>
 }
 
-const findings = (): Findings => ({ segments: 0, events: 0, bytes: 0, tornBytes: 0, problems: [], last: new Map() })
-const reportOf = ({ last, ...rest }: Findings): VerifyReport => ({ ...rest, streams: last.size })
+const findings = (sealed?: Head): Findings => {
+  const problems: string[] = []
+  const chain = followChain((text) => problems.push(text), sealed)
+  return { segments: 0, events: 0, bytes: 0, tornBytes: 0, problems, last: new Map(), chain }
+}
+const reportOf = ({ last, chain, ...rest }: Findings): VerifyReport => ({ chain: chain.end(), ...rest, streams: last.size })
 const reading = { reading: <T>(_: Segment, use: () => Promise<T>): Promise<T> => use() }
 
-/** Reads all of a running store, checks every sum, and the index against the log. */
-export const verifyStore = async (store: Store, onProgress?: Progress): Promise<VerifyReport> => {
-  const found = findings()
+/** Reads all of a running store, checks every sum, the chain, and the index against the log. `sealed`: a head that its chain must hold. */
+export const verifyStore = async (store: Store, onProgress?: Progress, sealed?: Head): Promise<VerifyReport> => {
+  const found = findings(sealed)
   const total = store.log.end()
   for (const segment of [...store.log.segments()]) {
     await verifySegment(found, store.log, segment, store.catalog)
@@ -51,15 +58,16 @@ export type VerifyOptions = {
   readonly onProgress?: Progress
   /** Whether a store that doesn't say where its log must end is no problem. */
   readonly endMayBeUnknown?: boolean
+  readonly sealed?: Head | undefined
   readonly files?: Files
 }
 
 /** The same of a store that is not open, changing nothing. Throws `UnknownVersion`. */
 export const verifyFolder = async (
   folder: string,
-  { onProgress, endMayBeUnknown = false, files = diskFiles }: VerifyOptions = {},
+  { onProgress, endMayBeUnknown = false, sealed, files = diskFiles }: VerifyOptions = {},
 ): Promise<VerifyReport> => {
-  const found = findings()
+  const found = findings(sealed)
   const noted = await readSyncedEnd(files, folder)
   const there = await files.list(folder)
   const names = there.filter(isSegmentName).sort()
@@ -74,14 +82,17 @@ export const verifyFolder = async (
       const last = index === names.length - 1
       const whole = last && !segment.runs ? await note(found, () => endOfGroups(segment, noted?.synced ?? 0)) : undefined
       if (whole !== undefined) {
-        found.tornBytes = segment.bytes - whole
-        segment.bytes = whole
-        segment.end = segment.base + whole
+        found.tornBytes = segment.bytes - whole.bytes
+        segment.bytes = whole.bytes
+        segment.end = segment.base + whole.bytes
       }
       await verifySegment(found, reading, segment)
       end = segment.end
-      if (last && segment.runs && !endMayBeUnknown && !(noted?.closed && noted.synced === end))
+      if (last && segment.runs && !endMayBeUnknown && !(noted?.closed && noted.synced === end)) {
         found.problems.push(`${segment.path} is the last one, and what follows it is missing`)
+        // With its receipts.
+        found.chain.lose()
+      }
       onProgress?.(index + 1, names.length)
     } finally {
       await segment.file.close()
@@ -96,6 +107,7 @@ const note = async <T>(found: Findings, work: () => Promise<T>): Promise<T | und
     return await work()
   } catch (error) {
     if (!(error instanceof Damaged)) throw error
+    found.chain.lose()
     if (!found.problems.includes(error.message)) found.problems.push(error.message)
     return undefined
   }
@@ -106,7 +118,10 @@ const verifySegment = (found: Findings, log: typeof reading, segment: Segment, c
     found.segments++
     found.bytes += segment.bytes
     let before = -1
-    for await (const { kind, bytes, at, position, offset, size } of eachRecord(log, segment)) {
+    found.chain.begin(segment)
+    for await (const record of eachRecord(log, segment)) {
+      const { kind, bytes, at, position, offset, size } = record
+      found.chain.take(segment, record)
       if (position <= before) found.problems.push(`${segment.path}: position ${position} follows ${before}`)
       before = position
       if (kind === 'head') {
@@ -127,6 +142,7 @@ const verifySegment = (found: Findings, log: typeof reading, segment: Segment, c
       }
       if (catalog) verifyIndex(found, catalog, name, event.revision, { position, size }, where)
     }
+    found.chain.finish(segment)
   }).then(() => undefined)
 
 const verifyIndex = (

@@ -6,6 +6,7 @@ import { rebuildCatalog } from './index/rebuild.js'
 import type { StreamEntry } from './index/rows.js'
 import { type Catalog, isCatalogWhole, openCatalog } from './index/stream-index.js'
 import { type Log, openLog } from './log/log.js'
+import { groupOf } from './log/record.js'
 import { type Bounds, isMetadataStream, metadataBounds, metadataStreamOf, parseBounds, unbounded } from './metadata.js'
 import type { Settle } from './outcome.js'
 import { createWatchers, type Watchers } from './watchers.js'
@@ -43,6 +44,8 @@ export type Store = {
   readonly wasRead: boolean
   /** Whether appends are refused because the disk is full. */
   readonly isFull: () => boolean
+  /** Writes a record of the store's own into the log, in a group of its own. */
+  readonly note: (kind: number, payload: Uint8Array) => Promise<void>
   /** Begins a new segment, between two groups. */
   readonly roll: () => Promise<void>
   /** Rejects when the disk failed: nothing more can be written. */
@@ -215,6 +218,16 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
     watchers,
     wasRead,
     roll: () => writer.pause(log.roll),
+    note: (kind, payload) =>
+      writer.pause(async () => {
+        await log.makeRoom()
+        try {
+          await log.commit(groupOf(kind, payload, log.next(), log.salt()))
+        } catch (error) {
+          await log.restoreTail()
+          throw error
+        }
+      }),
     isFull: writer.isFull,
     failed: writer.failed,
     abandon: () => {

@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 import type { Files } from '../files.js'
+import { chainStart, hashesIn, linkOf } from './chain.js'
 import { type Chunk, parseBackward, parseForward } from './chunk.js'
 import { Damaged, NoStore } from './errors.js'
-import { isWhole, payloadAt, recordSize, sealGroup } from './record.js'
+import { groupSize, isWhole, payloadAt, recordSize, sealGroup } from './record.js'
 import { endOfGroups } from './recover.js'
 import {
   createSegment,
+  formatVersion,
   isSegmentName,
   isUnfinished,
   type Kept,
@@ -31,6 +33,8 @@ export type Log = {
   /** Where the next group would begin. */
   readonly next: () => number
   readonly salt: () => number
+  /** The chain after the last synced group. */
+  readonly chain: () => Buffer
   /** Begins a new segment where the current one is full. */
   readonly makeRoom: () => Promise<void>
   /** Begins a new segment, unless the current one is empty. */
@@ -88,12 +92,12 @@ export const openLog = async (files: Files, folder: string, { segmentBytes = 64 
     if (segments.length === 0 && noted && noted.synced > 0)
       throw new Damaged(join(folder, syncedEndName), 0, 'the log it belongs to is missing')
     if ((segments.at(-1)?.end ?? 0) > 0 && !names.some(isSyncedEndName)) throw endUnknown(folder)
-    const cut = await recover(segments, noted)
+    const { cut, chain } = await recover(segments, noted)
     for (const name of names.filter(isUnfinished)) await files.remove(join(folder, name))
-    if (segments.length === 0) segments.push(await createSegment(files, folder, 0))
+    await beginChained(files, folder, segments)
     const syncedEnd = await openSyncedEnd(files, folder, segments.at(-1)!.end)
     return {
-      log: logOf(files, folder, segments, syncedEnd, segmentBytes),
+      log: logOf(files, folder, segments, { syncedEnd, chain, segmentBytes }),
       closed: noted?.closed && cut === 0 ? noted : undefined,
       cut,
     }
@@ -137,9 +141,22 @@ const openSegments = async (files: Files, folder: string, names: readonly string
   }
 }
 
-const recover = async (segments: readonly Segment[], noted: SyncedEnd | undefined): Promise<number> => {
+/** The segment that is written to has a chain: behind a log without one it begins here. */
+const beginChained = async (files: Files, folder: string, segments: Segment[]): Promise<void> => {
   const last = segments.at(-1)
-  if (!last || (noted?.closed && noted.synced === last.end)) return 0
+  if (last && last.version === formatVersion) return
+  if (last?.bytes === 0) {
+    segments.pop()
+    await last.file.close()
+  }
+  segments.push(await createSegment(files, folder, last?.end ?? 0, chainStart))
+}
+
+const recover = async (segments: readonly Segment[], noted: SyncedEnd | undefined): Promise<{ cut: number; chain: Buffer }> => {
+  const last = segments.at(-1)
+  if (!last) return { cut: 0, chain: chainStart }
+  if (noted?.closed && noted.synced === last.end)
+    return { cut: 0, chain: last.bytes === 0 || !noted.chain || last.version === 1 ? last.chain : noted.chain }
   if (last.runs) {
     // It was replaced when another was written to already.
     throw new Damaged(
@@ -148,7 +165,7 @@ const recover = async (segments: readonly Segment[], noted: SyncedEnd | undefine
       `the log ends here, at position ${last.end}, and what follows is missing`,
     )
   }
-  const whole = await endOfGroups(last, noted?.synced ?? 0)
+  const { bytes: whole, chain } = await endOfGroups(last, noted?.synced ?? 0)
   const cut = last.bytes - whole
   if (cut > 0) {
     await last.file.truncate(last.start + whole)
@@ -156,10 +173,13 @@ const recover = async (segments: readonly Segment[], noted: SyncedEnd | undefine
     last.bytes = whole
     last.end = last.base + whole
   }
-  return cut
+  return { cut, chain: last.version === 1 ? chainStart : chain }
 }
 
-const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: SyncedEndFiles, segmentBytes: number): Log => {
+type LogParts = { readonly syncedEnd: SyncedEndFiles; readonly chain: Buffer; readonly segmentBytes: number }
+
+const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, segmentBytes, ...parts }: LogParts): Log => {
+  let { chain } = parts
   const tail = createTail()
   const active = (): Segment => segments.at(-1)!
   const end = (): number => active().end
@@ -187,13 +207,15 @@ const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: Syn
   }
 
   const roll = async (): Promise<void> => {
-    if (active().bytes > 0) segments.push(await createSegment(files, folder, end()))
+    if (active().bytes > 0) segments.push(await createSegment(files, folder, end(), chain))
   }
 
   const commit: Log['commit'] = async (group) => {
     const segment = active()
-    sealGroup(group, segment.end, segment.salt)
+    const link = linkOf(chain, segment.end, group.length - groupSize, hashesIn(group.subarray(groupSize)))
+    sealGroup(group, segment.end, segment.salt, link)
     await segment.file.writeDurably(group, segment.start + segment.bytes)
+    chain = link
     tail.add(segment.end, group)
     segment.bytes += group.length
     segment.end += group.length
@@ -286,6 +308,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: Syn
     end,
     next: () => active().end,
     salt: () => active().salt,
+    chain: () => chain,
     makeRoom: async () => {
       if (active().bytes >= segmentBytes || active().runs) await roll()
     },
@@ -308,7 +331,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], syncedEnd: Syn
       if (segment.readers === 0) await segment.file.close()
     },
     close: async (index) => {
-      await syncedEnd.close(index && { ...index, synced: end(), closed: true })
+      await syncedEnd.close(index && { ...index, synced: end(), closed: true, chain })
       for (const segment of segments) await segment.file.close()
     },
   }

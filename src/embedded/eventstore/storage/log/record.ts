@@ -21,6 +21,10 @@ export const kinds = {
   group: 2,
   /** What a scavenge leaves of a stream whose last event went: its name and last revision. */
   head: 3,
+  /** What a scavenge leaves of a removed record, for the chain: the number of the run, and the record's hash. */
+  removed: 4,
+  /** What a scavenge removed from one segment, written before it does. */
+  receipt: 5,
 } as const
 
 /** The larger of a payload's limits: what an append may hold, and what its events' metadata may add. */
@@ -53,13 +57,44 @@ export const isWhole = (source: Buffer, at: number, size: number, position: numb
   source.readUInt32LE(at + size - 4) === size &&
   crc32(source.subarray(at + 4, at + size - 4), seed(position, salt)) === source.readUInt32LE(at)
 
-/** A group's first record. */
-export const groupSize = overhead + 4
+/** The size of a group's first record, by the version of its segment; the chain begins with version 2. */
+export const groupSizeOf = (version: number): number => overhead + 4 + (version === 1 ? 0 : 32)
+export const groupSize = groupSizeOf(2)
 
-export const sealGroup = (target: Buffer, position: number, salt: number): void => {
+/** Closes the group whose first record is left free: its payload is the length of the rest, and the chain after it. */
+export const sealGroup = (target: Buffer, position: number, salt: number, link: Uint8Array): void => {
   target.writeUInt32LE(target.length - groupSize, payloadAt)
-  sealRecord(target, 0, kinds.group, 4, position, salt)
+  target.set(link, payloadAt + 4)
+  sealRecord(target, 0, kinds.group, groupSize - overhead, position, salt)
 }
+
+/** The chain after the group whose first record stands at `at`. */
+export const linkAt = (bytes: Buffer, at: number): Buffer => bytes.subarray(at + payloadAt + 4, at + groupSize - 4)
+
+/** A group of one record. */
+export const groupOf = (kind: number, payload: Uint8Array, position: number, salt: number): Buffer => {
+  const group = Buffer.alloc(groupSize + payload.length + overhead)
+  group.set(payload, groupSize + payloadAt)
+  sealRecord(group, groupSize, kind, payload.length, position + groupSize, salt)
+  return group
+}
+
+/** What a scavenge leaves in a removed record's place. */
+export type Removed = { readonly run: number; readonly hash: Uint8Array }
+export const removedSize = overhead + 36
+
+export const encodeRemoved = ({ run, hash }: Removed, position: number, salt: number): Buffer => {
+  const record = Buffer.alloc(removedSize)
+  record.writeUInt32LE(run, payloadAt)
+  record.set(hash, payloadAt + 4)
+  sealRecord(record, 0, kinds.removed, 36, position, salt)
+  return record
+}
+
+export const decodeRemoved = (bytes: Buffer, at: number): Removed => ({
+  run: bytes.readUInt32LE(at + payloadAt),
+  hash: bytes.subarray(at + payloadAt + 4, at + payloadAt + 36),
+})
 
 /** What is left of a stream whose last event is gone. */
 export type Head = { readonly name: string; readonly last: number }

@@ -3,7 +3,7 @@ import { isWhole, kinds, payloadAt, recordSize } from './record.js'
 import { positionOf, type Segment } from './segment.js'
 
 export type ScannedRecord = {
-  readonly kind: 'event' | 'group' | 'head'
+  readonly kind: 'event' | 'group' | 'head' | 'removed' | 'receipt'
   /** Where the record stands: in these bytes, as a position, and in the segment, counted from its first record. */
   readonly bytes: Buffer
   readonly at: number
@@ -17,6 +17,8 @@ const names: Readonly<Record<number, ScannedRecord['kind']>> = {
   [kinds.event]: 'event',
   [kinds.group]: 'group',
   [kinds.head]: 'head',
+  [kinds.removed]: 'removed',
+  [kinds.receipt]: 'receipt',
 }
 
 type Reading = { readonly reading: <T>(segment: Segment, use: () => Promise<T>) => Promise<T> }

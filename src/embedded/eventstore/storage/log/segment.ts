@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { File, Files } from '../files.js'
+import { chainStart } from './chain.js'
 import { Damaged, UnknownVersion } from './errors.js'
 
 /**
@@ -12,6 +13,10 @@ export type Segment = {
   readonly path: string
   readonly base: number
   readonly salt: number
+  /** Of its format; version 1 has no chain. */
+  readonly version: number
+  /** The chain before its first group. */
+  readonly chain: Buffer
   readonly file: File
   /** Where the records begin in the file. */
   readonly start: number
@@ -27,35 +32,43 @@ export type Segment = {
 /** Records that stand without a gap, both as positions and in the file (from the segment's `start`). Sorted. */
 export type Runs = { readonly positions: Float64Array; readonly offsets: Float64Array }
 
-const headerSize = 64
 const magic = 'tillroll'
-export const formatVersion = 1
+export const formatVersion = 2
+const headerSizeOf = (version: number): number => (version === 1 ? 64 : 96)
+const largestHeader = headerSizeOf(formatVersion)
 
-type Header = { base: number; salt: number; end: number; bytes: number; runs: number }
+type Header = { version: number; base: number; salt: number; end: number; bytes: number; runs: number; chain: Buffer }
 
-const encodeHeader = ({ base, salt, end, bytes, runs }: Header): Buffer => {
-  const out = Buffer.alloc(headerSize)
+const encodeHeader = ({ version, base, salt, end, bytes, runs, chain }: Header): Buffer => {
+  const size = headerSizeOf(version)
+  const out = Buffer.alloc(size)
   out.write(magic, 0, 'latin1')
-  out.writeUInt32LE(formatVersion, 8)
-  out.writeUInt32LE(headerSize, 12)
+  out.writeUInt32LE(version, 8)
+  out.writeUInt32LE(size, 12)
   out.writeDoubleLE(base, 16)
   out.writeDoubleLE(end, 24)
   out.writeDoubleLE(bytes, 32)
   out.writeUInt32LE(runs, 40)
   out.writeUInt32LE(salt, 44)
-  out.writeUInt32LE(crc32(out.subarray(0, 60)), 60)
+  if (version > 1) chain.copy(out, 48)
+  out.writeUInt32LE(crc32(out.subarray(0, size - 4)), size - 4)
   return out
 }
 
 const decodeHeader = (bytes: Buffer, path: string): Header => {
-  if (bytes.length < headerSize) throw new Damaged(path, bytes.length, 'the file ends inside its header')
+  if (bytes.length < 12) throw new Damaged(path, bytes.length, 'the file ends inside its header')
   if (bytes.toString('latin1', 0, 8) !== magic) throw new Damaged(path, 0, 'it is no segment of a log')
   const version = bytes.readUInt32LE(8)
   // The version comes before the checksum: another version's header may end elsewhere.
-  if (version !== formatVersion) throw new UnknownVersion(`${path} has format version ${version}, known is ${formatVersion}`)
-  if (crc32(bytes.subarray(0, 60)) !== bytes.readUInt32LE(60))
-    throw new Damaged(path, 60, 'the header does not match its checksum')
+  if (version !== 1 && version !== formatVersion)
+    throw new UnknownVersion(`${path} has format version ${version}, known are 1 and ${formatVersion}`)
+  const size = headerSizeOf(version)
+  if (bytes.length < size) throw new Damaged(path, bytes.length, 'the file ends inside its header')
+  if (crc32(bytes.subarray(0, size - 4)) !== bytes.readUInt32LE(size - 4))
+    throw new Damaged(path, size - 4, 'the header does not match its checksum')
   return {
+    version,
+    chain: version === 1 ? chainStart : Buffer.from(bytes.subarray(48, 80)),
     base: bytes.readDoubleLE(16),
     end: bytes.readDoubleLE(24),
     bytes: bytes.readDoubleLE(32),
@@ -73,6 +86,8 @@ const segment = (path: string, file: File, header: Header, start: number, bytes:
   file,
   base: header.base,
   salt: header.salt,
+  version: header.version,
+  chain: header.chain,
   start,
   bytes,
   end: runs ? header.end : header.base + bytes,
@@ -86,12 +101,13 @@ export const openSegment = async (files: Files, path: string, mode: 'read' | 'wr
   const file = await files.open(path, mode)
   try {
     const size = await file.size()
-    const bytes = Buffer.alloc(Math.min(headerSize, size))
+    const bytes = Buffer.alloc(Math.min(largestHeader, size))
     await file.read(bytes, 0)
     const header = decodeHeader(bytes, path)
     if (!path.endsWith(segmentName(header.base))) throw new Damaged(path, 16, 'it has the name of another segment')
+    const headerSize = headerSizeOf(header.version)
     if (header.end === 0) return segment(path, file, header, headerSize, size - headerSize)
-    const runs = await readRuns(file, path, header.runs)
+    const runs = await readRuns(file, path, header)
     const start = headerSize + header.runs * 16 + 4
     if (size !== start + header.bytes) throw new Damaged(path, size, `it should have ${start + header.bytes} bytes`)
     return segment(path, file, header, start, header.bytes, runs)
@@ -102,17 +118,18 @@ export const openSegment = async (files: Files, path: string, mode: 'read' | 'wr
 }
 
 /** The bytes before a segment's records, read anew and checked. Throws `Damaged`. */
-export const readStart = async ({ file, path, start, base, runs }: Segment): Promise<Buffer> => {
+export const readStart = async ({ file, path, start, base, runs, chain }: Segment): Promise<Buffer> => {
   const bytes = Buffer.alloc(start)
   if ((await file.read(bytes, 0)) < start) throw new Damaged(path, 0, 'the file ends before its records begin')
-  const header = decodeHeader(bytes.subarray(0, headerSize), path)
-  if (header.base !== base || header.runs !== (runs?.positions.length ?? 0))
+  const header = decodeHeader(bytes.subarray(0, largestHeader), path)
+  if (header.base !== base || header.runs !== (runs?.positions.length ?? 0) || !header.chain.equals(chain))
     throw new Damaged(path, 0, 'its header is not the one it was opened with')
-  if (runs) await readRuns(file, path, header.runs)
+  if (runs) await readRuns(file, path, header)
   return bytes
 }
 
-const readRuns = async (file: File, path: string, count: number): Promise<Runs> => {
+const readRuns = async (file: File, path: string, { version, runs: count }: Header): Promise<Runs> => {
+  const headerSize = headerSizeOf(version)
   const table = Buffer.alloc(count * 16 + 4)
   if ((await file.read(table, headerSize)) < table.length) throw new Damaged(path, headerSize, 'the file ends inside its table')
   if (crc32(table.subarray(0, count * 16)) !== table.readUInt32LE(count * 16)) {
@@ -146,9 +163,9 @@ const finish = async (files: Files, folder: string, base: number, fill: (file: F
   return path
 }
 
-/** An empty segment, durable, to be written from `base` on. */
-export const createSegment = async (files: Files, folder: string, base: number): Promise<Segment> => {
-  const header = { base, salt: randomBytes(4).readUInt32LE(0), end: 0, bytes: 0, runs: 0 }
+/** An empty segment, durable, to be written from `base` on, behind what has this chain. */
+export const createSegment = async (files: Files, folder: string, base: number, chain: Buffer): Promise<Segment> => {
+  const header = { version: formatVersion, chain, base, salt: randomBytes(4).readUInt32LE(0), end: 0, bytes: 0, runs: 0 }
   return openSegment(files, await finish(files, folder, base, (file) => file.write(encodeHeader(header), 0)), 'write')
 }
 
@@ -157,7 +174,9 @@ export type Kept = { readonly runs: Runs; readonly bytes: number; readonly chunk
 /** Replaces a segment by what is kept of it, durably. The records keep their positions, and so their checksums. */
 export const replaceSegment = async (files: Files, folder: string, old: Segment, kept: Kept): Promise<Segment> => {
   const { positions, offsets } = kept.runs
-  const header = { base: old.base, salt: old.salt, end: old.end, bytes: kept.bytes, runs: positions.length }
+  const { version, chain } = old
+  const headerSize = headerSizeOf(version)
+  const header = { version, chain, base: old.base, salt: old.salt, end: old.end, bytes: kept.bytes, runs: positions.length }
   const table = Buffer.alloc(positions.length * 16 + 4)
   for (let i = 0; i < positions.length; i++) {
     table.writeDoubleLE(positions[i]!, i * 16)

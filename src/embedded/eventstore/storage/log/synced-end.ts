@@ -14,6 +14,8 @@ export type SyncedEnd = {
   readonly closed: boolean
   readonly indexSize: number
   readonly indexSum: number
+  /** Of a store that was closed in order: the chain at its end. Absent from what a release without the chain has noted. */
+  readonly chain?: Buffer
 }
 
 const fileNames = ['mark', 'mark-copy'] as const
@@ -21,9 +23,10 @@ export const isSyncedEndName = (name: string): boolean => (fileNames as readonly
 /** The first of the two, for messages. */
 export const syncedEndName = fileNames[0]
 
-const size = 48
+const sizes: Readonly<Record<number, number>> = { 1: 48, 2: 80 }
+const version = 2
+const size = sizes[version]!
 const magic = 'trollmrk'
-const version = 1
 /** Milliseconds. Each note is two turns of the thread pool, which a lone caller's appends have to share with it. */
 const noteAfter = 20
 
@@ -35,20 +38,23 @@ const encode = (end: SyncedEnd): Buffer => {
   bytes.writeDoubleLE(end.synced, 16)
   bytes.writeDoubleLE(end.indexSize, 24)
   bytes.writeUInt32LE(end.indexSum, 32)
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, 44)), 44)
+  end.chain?.copy(bytes, 40)
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, size - 4)), size - 4)
   return bytes
 }
 
 const decode = (bytes: Buffer, path: string): SyncedEnd | undefined => {
-  const whole = bytes.length === size && crc32(bytes.subarray(0, 44)) === bytes.readUInt32LE(44)
-  if (!whole || bytes.toString('latin1', 0, 8) !== magic) return undefined
-  if (bytes.readUInt32LE(8) !== version)
-    throw new UnknownVersion(`${path} has version ${bytes.readUInt32LE(8)}, known is ${version}`)
+  if (bytes.length < 12 || bytes.toString('latin1', 0, 8) !== magic) return undefined
+  const found = bytes.readUInt32LE(8)
+  const sizeThen = sizes[found] ?? bytes.length
+  if (bytes.length !== sizeThen || crc32(bytes.subarray(0, sizeThen - 4)) !== bytes.readUInt32LE(sizeThen - 4)) return undefined
+  if (!(found in sizes)) throw new UnknownVersion(`${path} has version ${found}, known are 1 and ${version}`)
   return {
     closed: bytes.readUInt32LE(12) === 1,
     synced: bytes.readDoubleLE(16),
     indexSize: bytes.readDoubleLE(24),
     indexSum: bytes.readUInt32LE(32),
+    ...(found > 1 && { chain: Buffer.from(bytes.subarray(40, 72)) }),
   }
 }
 
