@@ -9,6 +9,8 @@ import type { Target } from './requests.js'
 export type Loaded = {
   readonly pids: readonly number[]
   readonly load: (load: Load) => Promise<LoadResult>
+  /** At the same time as a load, by another process. */
+  readonly aside: (load: Load) => Promise<LoadResult>
   readonly close: () => void
 }
 
@@ -33,9 +35,19 @@ export type Measured = {
 const program = fileURLToPath(new URL('../../dist/bench/shop/load.js', import.meta.url))
 
 export const loaded = (pids: readonly number[], target: Target): Loaded => {
-  const child = fork(program, [], { execArgv: [] })
-  child.send({ target } satisfies Order)
-  return { pids, load: (load) => ask(child, load), close: () => child.disconnect() }
+  const loader = (): ChildProcess => {
+    const child = fork(program, [], { execArgv: [] })
+    child.send({ target } satisfies Order)
+    return child
+  }
+  const child = loader()
+  const aside = async (load: Load): Promise<LoadResult> => {
+    const other = loader()
+    const result = await ask(other, load)
+    other.disconnect()
+    return result
+  }
+  return { pids, load: (load) => ask(child, load), aside, close: () => child.disconnect() }
 }
 
 const ask = (child: ChildProcess, load: Load): Promise<LoadResult> =>
@@ -49,10 +61,13 @@ const ask = (child: ChildProcess, load: Load): Promise<LoadResult> =>
     child.send({ run: load } satisfies Order)
   })
 
-/** One load, and what it cost. */
-export const measure = async (shop: Loaded, load: Load): Promise<Measured> => {
+/** One load, and what it cost. What goes on beside it begins before and ends after it, is not counted, and adds to the CPU. */
+export const measure = async (shop: Loaded, load: Load, beside?: Pick<Load, 'request' | 'connections'>): Promise<Measured> => {
   const before = cpuByPart(shop.pids)
+  const going = beside && shop.aside({ ...beside, seconds: load.seconds + 1 })
+  if (going) await sleep(500)
   const { count, seconds, p50, p99, others, stale, micros } = await shop.load(load)
+  await going
   await quiet(shop.pids)
   const after = cpuByPart(shop.pids)
   const each = (part: keyof Usage): number => ((after[part] - before[part]) / count) * 1e6

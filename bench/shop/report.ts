@@ -10,6 +10,8 @@ export type Result = {
   readonly plain?: Measured
   /** Ours beside the other: the median of what followed one another. */
   readonly ratio?: number
+  /** The row that it is held against, of each shop its own. */
+  readonly against?: string
 }
 
 export type Format = 'text' | 'json' | 'markdown'
@@ -17,21 +19,37 @@ export type Format = 'text' | 'json' | 'markdown'
 export const machine = (): string =>
   `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}, ${process.platform} ${release()}`
 
-const head = ['route', 'at once', 'plain/s', 'ours/s', 'ratio', 'p50 plain', 'ours', 'p99 plain', 'ours', 'CPU plain', 'CPU ours']
+/** `other`: what ours are held against. */
+type About = { readonly format: Format; readonly machine: string; readonly other: string }
 
-export const show = (results: readonly Result[], format: Format, machine: string): void => {
+const headOf = (other: string): readonly string[] => {
+  const both = (what: string) => [`${what} ${other}`, 'ours']
+  return ['route', 'at once', `${other}, /s`, 'ours, /s', 'ratio', ...both('p50'), ...both('p99'), ...both('CPU')]
+}
+
+export const show = (results: readonly Result[], { format, machine, other }: About): void => {
   if (format === 'json') {
     console.log(JSON.stringify({ machine, results }, null, 2))
     return
   }
-  const lines = results.map(cellsOf)
-  console.log(format === 'markdown' ? markdown(lines) : text(lines))
+  const table = [headOf(other), ...results.map(cellsOf)]
+  console.log(format === 'markdown' ? markdown(table) : text(table))
   console.log(`\nCPU: microseconds of a request, app + event store + Postgres. p50 and p99: milliseconds. ${machine}`)
   console.log(memoryOf(results))
   console.log(
     `The load cost ${Math.round(Math.max(...results.map(({ ours }) => ours.load)))} µs of CPU for a request at most, of the same cores.`,
   )
-  for (const line of results.flatMap(failures)) console.log(line)
+  for (const line of [...results.flatMap((one) => heldAgainst(one, results)), ...results.flatMap(failures)]) console.log(line)
+}
+
+export const hasFailed = (results: readonly Result[]): boolean =>
+  results.some(({ ours, plain }) => [ours, plain].some((one) => one && Object.keys(one.others).length > 0))
+
+const heldAgainst = ({ row, against, ours, plain }: Result, results: readonly Result[]): readonly string[] => {
+  const spread = results.find((one) => one.row === against)
+  if (!spread) return []
+  const share = (one: Measured | undefined, of: Measured | undefined) => (one && of ? (one.rate / of.rate).toFixed(2) : '-')
+  return [`${row}, beside ${against}: ours ${share(ours, spread.ours)}, plain ${share(plain, spread.plain)}`]
 }
 
 const cellsOf = ({ row, connections, ours, plain, ratio }: Result): readonly string[] => [
@@ -53,17 +71,18 @@ const ms = (value: number | undefined): string => (value === undefined ? '' : va
 const cpu = ({ app, 'event store': store, Postgres }: Usage): string =>
   [app, ...(store > 0 ? [store] : []), ...(Postgres > 0 ? [Postgres] : [])].map((one) => Math.round(one)).join(' + ')
 
-const markdown = (lines: readonly (readonly string[])[]): string => {
+type Table = readonly (readonly string[])[]
+
+const markdown = ([head = [], ...lines]: Table): string => {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   const rule = line(head.map((_, i) => (i === 0 ? '---' : '--:')))
   return [line(head), rule, ...lines.map(line)].join('\n')
 }
 
-const text = (lines: readonly (readonly string[])[]): string => {
-  const all = [head, ...lines]
-  const widths = head.map((_, i) => Math.max(...all.map((cells) => cells[i]!.length)))
+const text = (table: Table): string => {
+  const widths = table[0]!.map((_, i) => Math.max(...table.map((cells) => cells[i]!.length)))
   const padded = (cell: string, i: number) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))
-  return all.map((cells) => cells.map(padded).join('  ')).join('\n')
+  return table.map((cells) => cells.map(padded).join('  ')).join('\n')
 }
 
 const memoryOf = (results: readonly Result[]): string => {

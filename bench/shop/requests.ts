@@ -13,7 +13,13 @@ export type Target = {
 }
 
 /** Of whom and of what the requests are, where that is less than all. */
-export type Narrow = { readonly customers?: number; readonly products?: number; readonly items?: number }
+export type Narrow = {
+  /** So many, from the given on. */
+  readonly customers?: number
+  readonly from?: number
+  readonly products?: number
+  readonly items?: number
+}
 
 export type RequestName = 'floor' | 'add' | 'change' | 'cart' | 'products' | 'page' | 'order' | 'mix' | 'login'
 
@@ -22,7 +28,7 @@ type Next = (target: Target, narrow: Narrow) => string
 
 const below = (limit: number): number => Math.floor(Math.random() * limit)
 
-const one = <Item>(list: readonly Item[], among = list.length): Item => list[below(Math.min(among, list.length))]!
+const one = <Item>(list: readonly Item[], among = list.length, from = 0): Item => list[from + below(among)]!
 
 const get = (path: string, token = ''): string => `GET ${path} HTTP/1.1\r\nHost: shop\r\n${bearer(token)}\r\n`
 
@@ -33,22 +39,22 @@ const send = (method: string, path: string, body: string, token = ''): string =>
   `${method} ${path} HTTP/1.1\r\nHost: shop\r\n${bearer(token)}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
 const add: Next = ({ customers }, narrow) => {
-  const { id, token, lines } = one(customers, narrow.customers)
+  const { id, token, lines } = one(customers, narrow.customers, narrow.from)
   return send('POST', '/cart', `{"UserId":${id},"ProductId":${one(lines)},"amount":1}`, token)
 }
 
 const change: Next = ({ customers }, narrow) => {
-  const { id, token, lines } = one(customers, narrow.customers)
+  const { id, token, lines } = one(customers, narrow.customers, narrow.from)
   // Seldom what it is already.
   return send('PUT', `/cart/${one(lines)}`, `{"UserId":${id},"amount":${1 + below(9_000)}}`, token)
 }
 
-const cart: Next = ({ customers }, narrow) => get('/cart', one(customers, narrow.customers).token)
+const cart: Next = ({ customers }, narrow) => get('/cart', one(customers, narrow.customers, narrow.from).token)
 
 const products: Next = () => get('/products')
 
 const order: Next = ({ customers, products }, narrow) => {
-  const { hex, token } = one(customers, narrow.customers)
+  const { hex, token } = one(customers, narrow.customers, narrow.from)
   const chosen = new Set<Product>()
   while (chosen.size < (narrow.items ?? 3)) chosen.add(one(products, narrow.products))
   let cents = 0

@@ -62,8 +62,8 @@ export type BaselineOptions = {
   readonly folder: string
   readonly cost?: number
   /** Processes, and connections to Postgres of each. */
-  readonly workers?: number
-  readonly pool?: number
+  readonly workers?: number | undefined
+  readonly pool?: number | undefined
   readonly postgres?: Postgres
   readonly port?: number
   readonly secret?: string
