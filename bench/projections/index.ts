@@ -31,7 +31,8 @@ const memory = setInterval(() => {
   peak = Math.max(peak, residentBytes(process.pid, [eventstore.pid, postgres.pid]))
 }, 200)
 
-const measured = async (name: string, work: () => Promise<number>): Promise<void> => {
+/** Answers the rate a second. */
+const measured = async (name: string, work: () => Promise<number>): Promise<number> => {
   peak = 0
   // The event store and Postgres are this process's children; what else it started belongs to it.
   const usage = () => ({
@@ -49,6 +50,7 @@ const measured = async (name: string, work: () => Promise<number>): Promise<void
     `${name}: ${count} in ${seconds.toFixed(1)} s, ${Math.round(count / seconds)}/s; CPU each: here ${micro(after.here - before.here)}, ` +
       `event store ${micro(after.ofStore - before.ofStore)}, Postgres ${micro(after.ofPostgres - before.ofPostgres)}; here at most ${Math.round(peak / 1e6)} MB`,
   )
+  return count / seconds
 }
 
 try {
@@ -58,7 +60,7 @@ try {
     for await (const _ of store.readAll()) events++
     return events
   })
-  await measured('reading in bulk alone', async () => {
+  const reading = await measured('reading in bulk alone', async () => {
     let count = 0
     for await (const batch of scanAll(eventstore.url)) count += batch.length
     return count
@@ -67,7 +69,7 @@ try {
   const client = await database.pool.connect()
   await transaction(client, () => beginCheckpoint(client, projections, 'bench', last))
   client.release()
-  await measured('rebuild --all', async () => {
+  const rebuilding = await measured('rebuild --all, with index and comparison', async () => {
     const rebuilt = await rebuild({
       database,
       store,
@@ -82,6 +84,7 @@ try {
     if (!rebuilt.every(({ live }) => live)) throw new Error('not live')
     return events
   })
+  console.log(`the rebuild of ${projections.length} projections beside reading in bulk: ${(rebuilding / reading).toFixed(2)}`)
   for (const { name } of projections) {
     const { rows } = await database.pool.query(`select count(*)::int8 as count from tillroll.${name}_1`)
     console.log(`${name}: ${rows[0].count} rows`)

@@ -9,7 +9,10 @@ import { runProjections } from '../../src/projections/runner.js'
 const callers = 64
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
-/** How long after its append was answered an event is in the tables: at the highest load of 64 callers, and at half of it. */
+/** Commands a second that projecting must keep up with. */
+const asked = 1_600
+
+/** How long after its append was answered an event is in the tables: at the highest load of 64 callers, at half of it, and at 1,600 a second. */
 export const measureLag = async (store: Store, database: Database, seconds: number): Promise<void> => {
   const ending = new AbortController()
   const feed = createFeed({ store, log: quiet })
@@ -58,6 +61,9 @@ export const measureLag = async (store: Store, database: Database, seconds: numb
   while (waiting.length > 0) await sleep(50)
   lags = []
   report('half of it', await load(highest / 2))
+  while (waiting.length > 0) await sleep(50)
+  lags = []
+  report(`${asked} a second, or as many as there can be`, await load(asked))
   ending.abort()
   await running
   await feed.close()
