@@ -24,7 +24,8 @@ import { createFeed } from '../../src/eventstore/feed.js'
 import { connectStore, positionOf, type RecordedEvent, type Store } from '../../src/eventstore/store.js'
 import { connectDatabase, type Database, migrate } from '../../src/platform/database.js'
 import { expectedOf, live, newOrderId } from '../../test/bridge/support/orders.js'
-import { silent, until } from '../../test/bridge/support/running.js'
+import { silent } from '../../test/bridge/support/running.js'
+import { until } from '../../test/support/until.js'
 import { measureLag } from './lag.js'
 
 const { values } = parseArgs({

@@ -5,7 +5,7 @@ import { kafkaClient, readKafkaSettings } from '../../src/bridge/kafka/settings.
 import type { Store } from '../../src/eventstore/store.js'
 import type { Database } from '../../src/platform/database.js'
 import { lifeOf, live, newOrderId } from '../../test/bridge/support/orders.js'
-import { until } from '../../test/bridge/support/running.js'
+import { until } from '../../test/support/until.js'
 
 export type LagOptions = {
   readonly store: Store

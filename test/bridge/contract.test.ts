@@ -6,10 +6,11 @@ import { connectStore, noStream, type Store } from '../../src/eventstore/store.j
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { until } from '../support/until.js'
 import { kafkaTopics, tlsVariables } from './support/kafka.js'
 import { expectedOf, lifeOf, live, newOrderId, somethingElse } from './support/orders.js'
 import { breaches } from './support/published.js'
-import { type BridgeSetup, silent, startBridge, until } from './support/running.js'
+import { type BridgeSetup, silent, startBridge } from './support/running.js'
 import { differences, postgresTopics, type Topics } from './support/topics.js'
 
 /** What every kind of topic must keep. */

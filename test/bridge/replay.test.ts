@@ -10,9 +10,10 @@ import { connectStore, positionOf, type Store } from '../../src/eventstore/store
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { until } from '../support/until.js'
 import { kafkaTopics } from './support/kafka.js'
 import { expectedOf, lifeOf, live, newOrderId, somethingElse } from './support/orders.js'
-import { silent, until } from './support/running.js'
+import { silent } from './support/running.js'
 import { differences, postgresTopics, type Topics } from './support/topics.js'
 
 const suite = (name: string, topics: Topics) => {

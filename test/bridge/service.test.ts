@@ -6,8 +6,9 @@ import { connectStore, type Store } from '../../src/eventstore/store.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { until } from '../support/until.js'
 import { live, newOrderId } from './support/orders.js'
-import { silent, until } from './support/running.js'
+import { silent } from './support/running.js'
 
 describe('the bridges of a process', () => {
   let node: TestEventStore

@@ -5,8 +5,8 @@ import type { Session } from '../../src/bridge/engine/sink.js'
 import { createTopic, type Log, type Topic, type TopicRecord } from '../../src/bridge/topic.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { until } from '../support/until.js'
 import { kafkaTopics, tlsVariables } from './support/kafka.js'
-import { until } from './support/running.js'
 import { postgresTopics, type Topics } from './support/topics.js'
 
 /** What every kind of topic must answer. */

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import {
   descendantsOf,
@@ -14,6 +13,7 @@ import {
   spawnEmbedded,
   spawnShop,
 } from '../support/spawn-shop.js'
+import { until } from '../support/until.js'
 
 describe('tillroll serve', () => {
   let data: string
@@ -50,10 +50,6 @@ describe('tillroll serve', () => {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as { msg: string; part?: string; address?: string; pid?: number })
   const said = (one: Shop, text: RegExp) => lines(one).filter(({ msg }) => text.test(msg))
-
-  const until = async (condition: () => boolean | Promise<boolean>) => {
-    while (!(await condition())) await sleep(20)
-  }
 
   // What is dead and waits for its parent to notice has no command line.
   const alive = (pids: readonly number[]) => processes().filter(({ pid, command }) => pids.includes(pid) && command !== '')

@@ -3,16 +3,9 @@ import { createFeed } from '../../src/eventstore/feed.js'
 import type { RecordedEvent, Store } from '../../src/eventstore/store.js'
 import { sleep } from '../../src/platform/async.js'
 import { createMemoryStore } from '../projections/support/memory.js'
+import { until } from '../support/until.js'
 
 const log = { warn: () => undefined, info: () => undefined }
-
-const until = async (condition: () => boolean): Promise<void> => {
-  const giveUp = performance.now() + 5_000
-  while (!condition()) {
-    if (performance.now() > giveUp) throw new Error('it did not come about')
-    await sleep(5)
-  }
-}
 
 describe('feed', () => {
   const closing: (() => Promise<void>)[] = []

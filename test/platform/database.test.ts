@@ -5,6 +5,7 @@ import pg from 'pg'
 import { connectDatabase, type Database, migrate } from '../../src/platform/database.js'
 import { migrations } from '../../src/platform/migrations/index.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { rejection } from '../support/rejection.js'
 
 describe('database', () => {
   let test: TestDatabase
@@ -26,13 +27,7 @@ describe('database', () => {
   }
 
   for (const [name, query] of Object.entries(both)) {
-    const failure = (sql: string): Promise<Error & { code?: string }> =>
-      query(sql).then(
-        () => {
-          throw new Error('it succeeded')
-        },
-        (error) => error,
-      )
+    const failure = (sql: string) => rejection(query(sql))
 
     it(`reads types alike (${name})`, async () => {
       const { rows } = await query(

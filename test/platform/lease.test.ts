@@ -5,6 +5,8 @@ import { expect } from 'chai'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { checkEpoch, keepLease, type Lease, LeaseLost } from '../../src/platform/lease.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
+import { rejection } from '../support/rejection.js'
+import { until } from '../support/until.js'
 
 /** Long enough for a busy machine to renew it in time. */
 const ttl = 1_500
@@ -59,19 +61,7 @@ describe('lease', () => {
     return { leases, errors, stop, release: () => release() }
   }
 
-  const until = async (condition: () => boolean | Promise<boolean>) => {
-    while (!(await condition())) await sleep(5)
-  }
-
   const inTransaction = (epoch: number) => database.knex.transaction((transaction) => checkEpoch(transaction, 'test', epoch, ttl))
-
-  const refused = async (work: Promise<unknown>): Promise<unknown> =>
-    work.then(
-      () => {
-        throw new Error('it was not refused')
-      },
-      (error) => error,
-    )
 
   it('is held by one, and renewed for longer than it lasts', async () => {
     const [one, other] = [stand('one'), stand('other')]
@@ -93,7 +83,7 @@ describe('lease', () => {
     expect(one.leases[0]!.signal.aborted).to.equal(true)
     await until(() => other.leases.length === 1)
     expect(other.leases[0]!.epoch).to.equal(one.leases[0]!.epoch + 1)
-    expect(await refused(inTransaction(one.leases[0]!.epoch))).to.be.instanceOf(LeaseLost)
+    expect(await rejection(inTransaction(one.leases[0]!.epoch))).to.be.instanceOf(LeaseLost)
     await inTransaction(other.leases[0]!.epoch)
   })
 
@@ -110,7 +100,7 @@ describe('lease', () => {
     await until(() => one.leases.length === 1)
     await database.pool.query(`update tillroll.lease set holder = 'a thief', epoch = epoch + 1`)
     await until(() => one.leases[0]!.signal.aborted)
-    expect(await refused(inTransaction(one.leases[0]!.epoch))).to.be.instanceOf(LeaseLost)
+    expect(await rejection(inTransaction(one.leases[0]!.epoch))).to.be.instanceOf(LeaseLost)
   })
 
   it('is lost by our own clock where Postgres does not answer', async () => {
@@ -175,7 +165,7 @@ describe('lease', () => {
       signal: new AbortController().signal,
       onAcquired: () => Promise.reject(new Error('a bug')),
     })
-    expect(await refused(failing)).to.have.property('message', 'a bug')
+    expect(await rejection(failing)).to.have.property('message', 'a bug')
     const other = stand('other')
     await until(() => other.leases.length === 1)
   })

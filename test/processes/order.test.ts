@@ -5,6 +5,7 @@ import { holdingsOf } from '../../src/domain/reservations.js'
 import { createOrderRecovery } from '../../src/processes/order.js'
 import { startTestApp, type TestApp } from '../support/app.js'
 import { cartNow, context, orderNow, processOver, productNow, Stopped, withHook } from '../support/shop.js'
+import { until } from '../support/until.js'
 
 const someone = (): UserId => idOfInteger(1 + Math.floor(Math.random() * 2 ** 50))!
 
@@ -16,11 +17,6 @@ describe('recovery', () => {
     })
     after(() => app.stop())
 
-    const until = async (holds: () => Promise<boolean>): Promise<void> => {
-      for (const began = performance.now(); !(await holds()); await new Promise((resolve) => setTimeout(resolve, 25))) {
-        if (performance.now() - began > 10_000) throw new Error('it did not come to be within 10 s')
-      }
-    }
     const stopBefore = (type: string) =>
       processOver(
         withHook(app.store, ({ events }) => {

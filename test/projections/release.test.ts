@@ -5,7 +5,8 @@ import { projections } from '../../src/projections/all.js'
 import { type ProductRow, products } from '../../src/projections/product.js'
 import { anyProjection } from '../../src/projections/projection.js'
 import { createRead, NotReady, ofCheckpoint } from '../../src/queries/engine/read.js'
-import { caughtUp, expectRows, rowsOf, until } from './support/engine.js'
+import { until } from '../support/until.js'
+import { caughtUp, expectRows, rowsOf } from './support/engine.js'
 import { rebuilding } from './support/rebuilding.js'
 
 describe('projections of a new release', () => {

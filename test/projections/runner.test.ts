@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { readCheckpoint, WrongStore } from '../../src/projections/engine/checkpoint.js'
 import { listParked } from '../../src/projections/engine/quarantine.js'
-import { caughtUp, expectRows, openDatabase, type Running, start, until } from './support/engine.js'
+import { until } from '../support/until.js'
+import { caughtUp, expectRows, openDatabase, type Running, start } from './support/engine.js'
 import { createHistory } from './support/history.js'
 import { createMemoryStore } from './support/memory.js'
 
@@ -66,29 +67,42 @@ describe('projections, run', () => {
   it('lose and repeat nothing when their connections are killed, again and again', async () => {
     const memory = createMemoryStore()
     const history = createHistory(4)
-    run(memory.store)
+    memory.write(...history.steps(20))
+    const runner = run(memory.store)
+    const breaks = () => runner.logged.filter((line) => line.includes('projecting broke off')).length
+    await caughtUp(database, memory.store)
     for (let i = 0; i < 10; i++) {
       memory.write(...history.steps(20))
-      await database.pool.query(
-        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      const before = breaks()
+      const { rows } = await database.pool.query<{ killed: boolean }>(
+        `select pg_terminate_backend(pid) as killed from pg_stat_activity
+         where datname = current_database() and application_name = 'tillroll' and pid <> pg_backend_pid()`,
       )
+      expect(rows.filter(({ killed }) => killed)).to.have.length.of.at.least(1)
       memory.write(...history.steps(20))
+      // The runner's own connection was one of them, and it has noticed.
+      await until(() => breaks() > before)
+      await caughtUp(database, memory.store)
     }
-    await caughtUp(database, memory.store)
     await expectRows(database, history.expected())
   })
 
   it('lose and repeat nothing when the event store goes away', async () => {
     const memory = createMemoryStore()
     const history = createHistory(5)
-    run(memory.store)
+    memory.write(...history.steps(20))
+    const runner = run(memory.store)
+    await caughtUp(database, memory.store)
+    const breaks = () => runner.logged.filter((line) => line.includes('the subscription broke')).length
     for (let i = 0; i < 3; i++) {
       memory.write(...history.steps(30))
+      const before = breaks()
       memory.cutOff()
+      await until(() => breaks() > before)
       memory.write(...history.steps(30))
       memory.restore()
+      await caughtUp(database, memory.store)
     }
-    await caughtUp(database, memory.store)
     await expectRows(database, history.expected())
   })
 

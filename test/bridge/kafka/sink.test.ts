@@ -13,8 +13,8 @@ import { idOfInteger } from '../../../src/domain/ids.js'
 import { ConfigError } from '../../../src/platform/config.js'
 import { connectDatabase, type Database } from '../../../src/platform/database.js'
 import { createDatabase, type TestDatabase } from '../../support/postgres.js'
+import { until } from '../../support/until.js'
 import { readTopic } from '../support/kafka.js'
-import { until } from '../support/running.js'
 
 describe('the settings of Kafka', () => {
   it('are plain where nothing is set', () => {

@@ -3,6 +3,7 @@ import { leaseOf, type Sinks } from '../../../src/bridge/service.js'
 import type { Feed } from '../../../src/eventstore/feed.js'
 import { positionOf, type Store } from '../../../src/eventstore/store.js'
 import type { Database } from '../../../src/platform/database.js'
+import { until } from '../../support/until.js'
 
 export const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
@@ -59,10 +60,3 @@ export const startBridge = (
 }
 
 /** Waits until it is so; throws after so many milliseconds. */
-export const until = async (so: () => boolean | Promise<boolean>, milliseconds = 15_000): Promise<void> => {
-  const end = performance.now() + milliseconds
-  while (!(await so())) {
-    if (performance.now() > end) throw new Error(`not so after ${milliseconds} ms: ${so}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}

@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import pg from 'pg'
 import { type Postgres, type PostgresOptions, startPostgres } from '../../../src/embedded/postgres/server.js'
 import { Held } from '../../../src/platform/folder-lock.js'
+import { until } from '../../support/until.js'
 
 const run = promisify(execFile)
 const root = process.getuid?.() === 0
@@ -56,10 +56,6 @@ describe('embedded Postgres', () => {
       if (text.includes(cluster) || at.startsWith(cluster)) found.push(pid)
     }
     return found
-  }
-
-  const until = async (condition: () => boolean | Promise<boolean>) => {
-    while (!(await condition())) await sleep(10)
   }
 
   const makeFolder = async () => {

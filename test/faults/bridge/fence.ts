@@ -3,7 +3,7 @@
  * minute, which its holder looks after every ten seconds, is taken away without a word.)
  */
 import { leaseOf } from '../../../src/bridge/service.js'
-import { until } from '../../bridge/support/running.js'
+import { until } from '../../support/until.js'
 import { pause, runFault } from './rounds.js'
 
 let refused = 0

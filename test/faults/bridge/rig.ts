@@ -14,8 +14,8 @@ import { connectStore, type NewEvent, noStream, type Store, StoreUnavailable } f
 import { connectDatabase, migrate } from '../../../src/platform/database.js'
 import { readTopic } from '../../bridge/support/kafka.js'
 import { expectedOf, lifeOf, newEvent, newOrderId } from '../../bridge/support/orders.js'
-import { until } from '../../bridge/support/running.js'
 import { differences, postgresTopics } from '../../bridge/support/topics.js'
+import { until } from '../../support/until.js'
 import type { Said, Setup } from './worker.js'
 
 export type Worker = {

@@ -1,5 +1,5 @@
 /** Another takes over while the one before is stopped (SIGSTOP); when it wakes it must write nothing any more, and stand by. */
-import { until } from '../../bridge/support/running.js'
+import { until } from '../../support/until.js'
 import { pause, runFault } from './rounds.js'
 
 await runFault({

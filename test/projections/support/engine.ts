@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { createFeed } from '../../../src/eventstore/feed.js'
 import type { Store } from '../../../src/eventstore/store.js'
-import { sleep } from '../../../src/platform/async.js'
 import { connectDatabase, type Database } from '../../../src/platform/database.js'
 import { projections } from '../../../src/projections/all.js'
 import { readCheckpoint } from '../../../src/projections/engine/checkpoint.js'
@@ -9,14 +8,7 @@ import { tableName } from '../../../src/projections/engine/tables.js'
 import type { AnyProjection } from '../../../src/projections/projection.js'
 import { type RunnerOptions, runProjections } from '../../../src/projections/runner.js'
 import { createDatabase } from '../../support/postgres.js'
-
-export const until = async (condition: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> => {
-  const giveUp = performance.now() + milliseconds
-  while (!(await condition())) {
-    if (performance.now() > giveUp) throw new Error('it did not come about')
-    await sleep(5)
-  }
-}
+import { until } from '../../support/until.js'
 
 export const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
@@ -41,7 +33,7 @@ export const start = (database: Database, store: Store, options: Partial<RunnerO
   const note = (...words: unknown[]) => {
     logged.push(words.map((word) => (word instanceof Object ? String((word as { err?: unknown }).err) : String(word))).join(' '))
   }
-  const feed = createFeed({ store, log: quiet, probeEvery: 50 })
+  const feed = createFeed({ store, log: { ...quiet, warn: note }, probeEvery: 50 })
   const done = runProjections({
     database,
     store,

@@ -1,8 +1,9 @@
 import { expect } from 'chai'
 import { createFreshness, type Freshness } from '../../../src/queries/engine/freshness.js'
-import { openDatabase, quiet, type Running, start, until } from '../../projections/support/engine.js'
+import { openDatabase, quiet, type Running, start } from '../../projections/support/engine.js'
 import { createHistory } from '../../projections/support/history.js'
 import { createMemoryStore } from '../../projections/support/memory.js'
+import { until } from '../../support/until.js'
 
 describe('freshness', () => {
   let database: Awaited<ReturnType<typeof openDatabase>>
