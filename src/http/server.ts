@@ -1,9 +1,9 @@
-import { Router } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
 import helmet from 'koa-helmet'
 import { createTokens } from './pipeline/auth.js'
 import { answerError, Refusal, refusalOf } from './pipeline/errors.js'
 import { observe } from './pipeline/observe.js'
+import { createPaths } from './pipeline/paths.js'
 import { createLimits } from './pipeline/rate-limits.js'
 import { createOwnWrites } from './pipeline/read-your-writes.js'
 import type { Route } from './pipeline/route.js'
@@ -34,9 +34,7 @@ export const createHttp = (deps: HttpDeps): Koa => {
   // Whether TLS stands in front is not for us to say: a page must not ask its browser for addresses that nobody serves.
   app.use(helmet({ strictTransportSecurity: false, contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }))
   app.use(readable)
-  app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
-  app.use(limited(http))
-  app.use(unknown)
+  app.use(dispatch(http, [...shop, ...systemRoutes(http, shop)]))
   return app
 }
 
@@ -54,34 +52,50 @@ const errors = async (ctx: Context, next: Next): Promise<void> => {
 /** Those who watch the process ask often, and must not be turned away when it is busy. */
 const unlimited = /^\/(health\/|metrics$)/
 
-const limited =
-  ({ limits }: Http) =>
-  async (ctx: Context, next: Next): Promise<void> => {
-    if (!unlimited.test(ctx.path)) await limits.request(ctx.ip)
-    return next()
-  }
-
-/** Each path with its methods; a path without parameters comes before one with, so that `/orders/new` is no order's. */
-const routerOf = (http: Http, routes: readonly Route[]): Router => {
-  const router = new Router({ sensitive: true, strict: true })
-  const paths = new Map<string, Route[]>()
-  for (const route of routes) paths.set(route.path, [...(paths.get(route.path) ?? []), route])
-  const literalFirst = [...paths].sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')))
-  for (const [path, ofPath] of literalFirst) {
-    for (const route of ofPath) router.register(path, [route.method], [known(route), limited(http), serve(http, route)])
-    router.all(path, known(ofPath[0]!), limited(http), otherMethod(ofPath))
-  }
-  return router
+const limit = ({ limits }: Http, ctx: Context): Promise<void> | void => {
+  if (!unlimited.test(ctx.path)) return limits.request(ctx.ip)
 }
 
-/** From here on errors speak the route's dialect, and a command's answers rest on what it will read and write: until then on nothing. */
-const known =
-  (route: Route) =>
-  (ctx: Context, next: Next): Promise<void> => {
+type Handler = (ctx: Context, id: string | undefined) => Promise<void> | void
+
+/** A path's routes by their methods, each with what serves it. */
+type Place = {
+  readonly methods: ReadonlyMap<string, readonly [Route, Handler]>
+  readonly otherwise: readonly [Route, Handler]
+}
+
+/** The last of the ways of a request: to the route that its path and method name. */
+const dispatch = (http: Http, routes: readonly Route[]) => {
+  const byPath = new Map<string, Route[]>()
+  for (const route of routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route])
+  const find = createPaths([...byPath].map(([path, ofPath]) => [path, placeOf(http, ofPath)] as const))
+
+  return async (ctx: Context): Promise<void> => {
+    const found = find(ctx.path)
+    if (!found) {
+      await limit(http, ctx)
+      return unknown(ctx)
+    }
+    const { methods, otherwise } = found.value
+    const [route, handler] = methods.get(ctx.method) ?? otherwise
+    // From here on errors speak the route's dialect, and a command's answers rest on what it will read and write: until then on nothing.
     ctx.state.route = route
     if (route.kind === 'command' && route.method === ctx.method) ctx.set('Commit-Position', '0')
-    return next()
+    const limited = limit(http, ctx)
+    if (limited) await limited
+    await handler(ctx, found.parameters.id)
   }
+}
+
+const placeOf = (http: Http, routes: readonly Route[]): Place => {
+  const methods = new Map<string, readonly [Route, Handler]>()
+  for (const route of routes) {
+    const served = [route, serve(http, route)] as const
+    methods.set(route.method, served)
+    if (route.method === 'GET') methods.set('HEAD', served)
+  }
+  return { methods, otherwise: [routes[0]!, otherMethod(routes)] }
+}
 
 const otherMethod = (routes: readonly Route[]) => {
   const methods = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))

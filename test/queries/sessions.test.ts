@@ -137,6 +137,21 @@ describe('tokens', () => {
     expect(createTokens([one!], 60).read(createTokens([one!], -1).sign(caller, 1n))).to.equal(undefined)
   })
 
+  it('that were taken once end too, and no other is taken for them', () => {
+    let now = Date.now()
+    const tokens = createTokens([one!], 60, () => now)
+    const token = tokens.sign(caller, 1n)
+    const [head, payload, signature] = token.split('.')
+    const other = createTokens([two!], 60).sign(caller, 1n).split('.')[2]
+    for (let again = 0; again < 2; again++) {
+      expect(tokens.read(token)).to.include(caller)
+      expect(tokens.read(`${head}.${payload}.${other}`)).to.equal(undefined)
+      expect(tokens.read(`${head}.${payload}.${signature}x`)).to.equal(undefined)
+    }
+    now += 61_000
+    expect(tokens.read(token)).to.equal(undefined)
+  })
+
   it('with other algorithms or claims than ours are none', () => {
     const tokens = createTokens([one!], 60)
     const claims = { role: 'staff', epoch: 3, pos: '1', sub: ann }

@@ -5,7 +5,7 @@ import { Refusal } from './errors.js'
 /** How often one may ask. Both throw `Refusal` 429. */
 export type Limits = {
   /** Counts a request from the address. */
-  readonly request: (address: string) => Promise<void>
+  readonly request: (address: string) => Promise<void> | void
   /**
    * Runs what checks a password. Wrong ones count against that account from that address, so that nobody can lock another out, and
    * against the address.
@@ -72,9 +72,7 @@ export const createLimits = ({ rateLimit, loginRateLimit }: Settings, limiter = 
   }
 
   return {
-    request: async (address) => {
-      if (rateLimit > 0) await consume(requests, address)
-    },
+    request: (address) => (rateLimit > 0 ? consume(requests, address) : undefined),
     guess,
   }
 }

@@ -1,45 +1,70 @@
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import type { CommandContext, CommandKey } from '../../commands/engine/context.js'
 import { idempotencyKey } from '../../commands/engine/idempotency/command-key.js'
 import { Rejected } from '../../domain/decider.js'
-import { type Id, parseId, type UserId } from '../../domain/ids.js'
+import { type Id, parseId } from '../../domain/ids.js'
 import { admit, type Caller, namedIn } from './auth.js'
 import { checked, readJson } from './body.js'
 import { Refusal } from './errors.js'
-import { isKnown, revisionsAskedFor, tagOf } from './etag.js'
+import { revisionsAskedFor } from './etag.js'
 import { becomeFresh, readAfter } from './read-your-writes.js'
+import { responder } from './respond.js'
 import type { Answer, Call, Route } from './route.js'
 import type { Http } from './services.js'
 
 /** The way of a request through its route: who, then what, then the doing of it, then the answer. */
-export const serve =
-  (http: Http, route: Route) =>
-  async (ctx: Context): Promise<void> => {
+export const serve = (http: Http, route: Route) => {
+  const respond = responder(route)
+  const query = queryOf(route)
+  const waits = { ...http.config, waitFor: http.freshness.waitFor }
+  const isFresh = (ctx: Context, caller: Caller | undefined): Promise<boolean> | boolean => {
+    const { 'read-after': asked } = ctx.req.headers
+    const reader = caller?.userId ?? namedIn(ctx, http.tokens)
+    const own = reader && http.ownWrites.of(reader)
+    if (asked === undefined && own === undefined) return true
+    return becomeFresh(readAfter(ctx.req.headersDistinct['read-after']), own, waits)
+  }
+  return async (ctx: Context, id: string | undefined): Promise<void> => {
     const caller = await admit(ctx, route.who, http.tokens, http.sessions)
     ctx.state.caller = caller
-    const call = await callOf(http, route, ctx, caller)
-    const fresh = route.kind !== 'read' || (await isFresh(http, ctx.req, caller?.userId ?? namedIn(ctx, http.tokens)))
+    const call = await callOf(http, route, ctx, { caller, id, query })
+    const fresh = route.kind !== 'read' || (await isFresh(ctx, caller))
     const answer = await route.handle(call)
     await noteWrite(http, answer, caller)
-    respond(ctx, route, answer)
+    respond(ctx, answer)
     if (!fresh) ctx.append('Warning', '110 - "The answer may be older than what you wrote last"')
     if (answer.parked !== undefined)
       ctx.append('Warning', '199 - "The answer is as it stood before an event that can not be read"')
   }
+}
 
-const callOf = async (http: Http, route: Route, ctx: Context, caller: Caller | undefined): Promise<Call> => {
+type Of = {
+  readonly caller: Caller | undefined
+  /** As the path has it. */
+  readonly id: string | undefined
+  readonly query: (ctx: Context) => unknown
+}
+
+const callOf = async (http: Http, route: Route, ctx: Context, of: Of): Promise<Call> => {
+  const { caller } = of
   const body = route.body && checked(route.body, await readJson(ctx.req))
-  const query = route.query && checked(route.query, ctx.query)
-  const id = idOf(route, ctx)
+  const query = of.query(ctx)
+  const id = idOf(route, of.id)
   const context = contextOf(http, route, ctx, caller, { id, body })
   return { caller: caller!, id, query, body, address: ctx.ip, path: ctx.path, header: (name) => ctx.get(name), context }
 }
 
+/** Most requests that may have a query have none. */
+const queryOf = ({ query }: Route): ((ctx: Context) => unknown) => {
+  if (!query) return () => undefined
+  const empty = query.safeParse({})
+  return (ctx) => (ctx.querystring === '' && empty.success ? empty.data : checked(query, ctx.query))
+}
+
 /** Throws `Rejected` for what is no id: there is nothing of that name. A path without `:id` has no use for one. */
-const idOf = (route: Route, ctx: Context): Id => {
-  const id = parseId(ctx.params.id)
+const idOf = (route: Route, named: string | undefined): Id => {
+  const id = parseId(named)
   if (id === undefined && route.missing) throw new Rejected(route.missing)
   return id!
 }
@@ -82,9 +107,8 @@ const keyOf = (
   caller: Caller | undefined,
   { id, body }: { readonly id: Id; readonly body: unknown },
 ): CommandKey | undefined => {
-  const values = request.headersDistinct['idempotency-key']
-  if (!values) return undefined
-  const [key = '', ...others] = values
+  if (request.headers['idempotency-key'] === undefined) return undefined
+  const [key = '', ...others] = request.headersDistinct['idempotency-key'] ?? []
   if (others.length > 0 || !/^[\x20-\x7e]{1,255}$/.test(key)) {
     throw new Refusal(400, 'Idempotency-Key must be one value of 1 to 255 printable ASCII characters')
   }
@@ -98,59 +122,7 @@ const passwords: ReadonlySet<string> = new Set(['password', 'confirm_password', 
 const withoutPasswords = (fields: object): object =>
   Object.fromEntries(Object.entries(fields).filter(([name]) => !passwords.has(name)))
 
-const isFresh = ({ config, freshness, ownWrites }: Http, request: IncomingMessage, reader: UserId | undefined) =>
-  becomeFresh(readAfter(request.headersDistinct['read-after']), reader && ownWrites.of(reader), {
-    ...config,
-    ...freshness,
-  })
-
 const noteWrite = ({ ownWrites }: Http, { position, writer }: Answer, caller: Caller | undefined): Promise<void> | void => {
   const user = writer ?? caller?.userId
   if (position !== undefined && user) return ownWrites.note(user, position)
 }
-
-const respond = (ctx: Context, route: Route, answer: Answer): void => {
-  const { status, type = 'application/json; charset=utf-8' } = route.answers
-  if (answer.position !== undefined) ctx.set('Commit-Position', answer.position.toString())
-  if (answer.events) {
-    ctx.set({ ...answer.headers })
-    stream(ctx, answer.events)
-    return
-  }
-  const view = answer.rendered?.text ?? answer.text ?? JSON.stringify(answer.view)
-  const tag = answer.rendered?.tag ?? etagOf(route, answer, String(view))
-  // Asked first: where it can't be answered, the error must not carry the tag of what it isn't.
-  const known = tag !== undefined && route.kind === 'read' && isKnown(ctx.get('if-none-match'), tag)
-  ctx.set({ ...answer.headers })
-  if (tag) ctx.set('ETag', tag)
-  ctx.set('Cache-Control', cacheControl(route))
-  if (known) {
-    ctx.status = 304
-    return
-  }
-  ctx.status = answer.status ?? status
-  ctx.type = type
-  ctx.body = typeof view === 'string' ? dressed(route, ctx.status, view) : view
-}
-
-const etagOf = ({ kind }: Route, { revision, object }: Answer, view: string): string | undefined => {
-  if (kind === 'other' || (kind === 'command' && revision === undefined)) return undefined
-  return tagOf(object === undefined ? view : JSON.stringify(object), revision)
-}
-
-const stream = (ctx: Context, events: Readable): void => {
-  ctx.set('Cache-Control', 'no-store')
-  ctx.type = 'text/event-stream'
-  ctx.body = events
-}
-
-/** What depends on the caller may be kept by the caller alone, and whatever may be kept is asked for again by its ETag. */
-const cacheControl = ({ kind, who }: Route): string => {
-  if (kind !== 'read') return 'no-store'
-  return who === 'anyone' ? 'no-cache' : 'private, no-cache'
-}
-
-const dressed = ({ dialect, answers }: Route, status: number, view: string): string =>
-  dialect === 'plain' || answers.view === undefined
-    ? view
-    : `{"status":${answers.bodyStatus ?? status},"message":${JSON.stringify(answers.message ?? 'success')},"data":{"data":${view}}}`
