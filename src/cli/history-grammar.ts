@@ -9,7 +9,7 @@ const joined = async (work: (instance: Instance) => Promise<void>): Promise<void
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting(), sql()]) command.addCommand(child)
+  for (const child of [exporting(), sql(), serving()]) command.addCommand(child)
   return command
 }
 
@@ -40,6 +40,18 @@ const sql = (): Command =>
       if (explainSchema) commands.explainSchema()
       else await joined((instance) => commands.sql(instance, statement, flags))
     })
+
+const serving = (): Command =>
+  new Command('serve')
+    .description("let the analyst's own tools ask the history in SQL, over PostgreSQL's protocol, read-only")
+    .option('--port <port>', 'where; by default HISTORY_PORT, or 5433', port)
+    .option('--host <address>', 'by default HISTORY_HOST, or loopback; anything else needs TLS')
+    .action((flags) => joined(async (instance) => (await import('./commands/history/serve.js')).serve(instance, flags)))
+
+const port = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535')
+  return Number(text)
+}
 
 /** A time or a position, as `--from` and `--to` take it. */
 export const place = (word: string): Place => {

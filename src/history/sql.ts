@@ -28,6 +28,8 @@ export type SqlOptions = LoadOptions & {
   readonly timeout: number
   /** A file that a result may be written to. */
   readonly output?: string | undefined
+  /** SQL that is run at the beginning, to make what else there is to be queried. */
+  readonly setup?: readonly string[]
 }
 
 export type Rows = {
@@ -42,7 +44,9 @@ export type Asker = {
   readonly prepare: (sql: string) => Promise<DuckDBPreparedStatement>
   /** Runs what was prepared here, over the history as it is now. */
   readonly run: (statement: DuckDBPreparedStatement, signal?: AbortSignal) => Promise<Rows>
-  /** Both. */
+  /** A text as a value of one of DuckDB's types. Throws what DuckDB says of one that it can't read. */
+  readonly cast: (text: string, type: string) => Promise<DuckDBValue>
+  /** Prepares and runs. */
   readonly query: (sql: string, signal?: AbortSignal) => Promise<Rows>
   readonly close: () => void
 }
@@ -72,6 +76,7 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
     'set lock_configuration = true',
     ...readModels.map(emptyTable),
     ...eventViews([]),
+    ...(options.setup ?? []),
   ]) {
     await own.run(statement)
   }
@@ -130,6 +135,10 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
   return {
     prepare,
     run,
+    cast: async (text, type) => {
+      const reader = await connection.runAndReadAll(`select cast($1 as ${type})`, [text])
+      return reader.getRows()[0]![0]!
+    },
     query: async (sql, signal) => run(await prepare(sql), signal),
     close: () => connection.closeSync(),
   }

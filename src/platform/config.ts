@@ -75,6 +75,12 @@ const environment = z.object({
     .default('512MB'),
   HISTORY_THREADS: integer(1, 256).default(2),
   HISTORY_TIMEOUT: duration(60_000),
+  /** Where `serve` opens the history to the tools of PostgreSQL; left out: it doesn't. */
+  HISTORY_PORT: integer(0, 65_535).optional(),
+  HISTORY_HOST: z.string().default('127.0.0.1'),
+  /** Files, in PEM. */
+  HISTORY_TLS_CERT: z.string().optional(),
+  HISTORY_TLS_KEY: z.string().optional(),
 })
 
 const settings = (env: z.infer<typeof environment>) => ({
@@ -105,6 +111,10 @@ const settings = (env: z.infer<typeof environment>) => ({
   historyMemory: env.HISTORY_MEMORY,
   historyThreads: env.HISTORY_THREADS,
   historyTimeout: env.HISTORY_TIMEOUT,
+  historyPort: env.HISTORY_PORT,
+  historyHost: env.HISTORY_HOST,
+  historyTlsCert: env.HISTORY_TLS_CERT,
+  historyTlsKey: env.HISTORY_TLS_KEY,
 })
 
 /** A setting that can't be used; the message names each variable and what it should be. */

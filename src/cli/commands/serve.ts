@@ -34,9 +34,13 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
     ])
     const starting = startApp(config, { connections, role, log, startOver, httpElsewhere: pool !== undefined })
     const app = await orAborted(starting, signal, grace)
+    const ending = new AbortController()
+    const history = servesHttp(role) ? await serveHistory(app, log, ending.signal) : undefined
     try {
       await run(app, pool, { log, signal, demo })
     } finally {
+      ending.abort()
+      await history?.stopped
       await pool?.stop()
       await app.stop()
       log.info('stopped')
@@ -59,6 +63,13 @@ const forkedFor = async (role: Role, { httpWorkers }: Config, log: Log): Promise
   const count = httpWorkers ?? workersFor()
   // One that has nothing to do beside HTTP need not hand that on.
   return role === 'api' && count === 1 ? undefined : forkWorkers(count, log)
+}
+
+/** The history, to the tools of analysts, where a port for it is set. */
+const serveHistory = async ({ config, connections: { store, database } }: App, log: Log, signal: AbortSignal) => {
+  if (config.historyPort === undefined) return undefined
+  const { keepHistoryServed } = await import('../history-process.js')
+  return keepHistoryServed({ eventstoreUrl: store.url!, databaseUrl: database.url }, config.historyPort, log, signal)
 }
 
 /** Serves until a signal comes; throws what makes it impossible to go on. */

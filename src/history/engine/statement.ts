@@ -11,7 +11,8 @@ type Token = { readonly kind: 'word' | 'other'; readonly text: string }
 const token =
   /[eE]?'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\/|([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)|\d[\w.]*|\s+|[\s\S]/g
 
-const tokensOf = (sql: string): readonly Token[] =>
+/** The words, texts, names, comments and single characters of a statement, which make it up again. */
+export const tokensOf = (sql: string): readonly Token[] =>
   [...sql.matchAll(token)].map(([text, , word]) => ({ kind: word === undefined ? 'other' : 'word', text }))
 
 const isBlank = ({ text }: Token): boolean => /^\s+$|^--|^\/\*/.test(text)
