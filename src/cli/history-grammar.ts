@@ -6,10 +6,12 @@ import type { Instance } from './instance.js'
 const joined = async (work: (instance: Instance) => Promise<void>): Promise<void> =>
   (await import('./instance.js')).withInstance(work)
 
+const json = ['--json', 'for a program to read'] as const
+
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting(), sql(), serving()]) command.addCommand(child)
+  for (const child of [exporting(), sql(), serving(), blame()]) command.addCommand(child)
   return command
 }
 
@@ -52,6 +54,19 @@ const port = (text: string): number => {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535')
   return Number(text)
 }
+
+const blame = (): Command =>
+  new Command('blame')
+    .description('for each column of a row: the event that set its present value, when, by whom and on which request')
+    .argument('<projection>', 'products, orders, carts or users')
+    .argument('<id>', "the row's id, as an integer or 24 hexadecimal digits; a cart's is its user's")
+    .option('--column <column>', 'only this one, such as stock')
+    .option('--all', 'every event that changed it, with before and after, oldest first')
+    .option('--with-personal-data', 'names and e-mail addresses too')
+    .option(...json)
+    .action((projection, id, flags) =>
+      joined(async (instance) => (await import('./commands/history/blame.js')).blameRow(instance, projection, id, flags)),
+    )
 
 /** A time or a position, as `--from` and `--to` take it. */
 export const place = (word: string): Place => {

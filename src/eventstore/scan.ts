@@ -54,6 +54,35 @@ export async function* scanAll(url: string, options: ScanOptions = {}): AsyncGen
   throw new StoreUnavailable('the event store has no leader that answers')
 }
 
+/** Reads single streams in bulk, over one connection. */
+export type StreamReader = {
+  /** The events from a revision on, oldest first; none of a stream that isn't there. Throws `StoreUnavailable`. */
+  readonly read: (streamId: string, from?: number) => AsyncGenerator<readonly ScannedEvent[], void>
+  readonly close: () => void
+}
+
+/** Throws `StoreUnavailable`. */
+export const openStreams = async (url: string): Promise<StreamReader> => {
+  const connection = parseConnectionString(url)
+  const open = async (endpoint: Endpoint) => openSession(connection, endpoint)
+  let session = await open(await discover(connection))
+  async function* read(stream: string, from = 0): AsyncGenerator<readonly ScannedEvent[], void> {
+    for (let attempt = 0; attempt <= redirects; attempt++) {
+      try {
+        yield* readFrom(session, connection, { stream, from })
+        return
+      } catch (error) {
+        // A node says so before anything else.
+        if (!(error instanceof NotLeader)) throw unavailable(error)
+        session.close()
+        session = await open(error.leader)
+      }
+    }
+    throw new StoreUnavailable('the event store has no leader that answers')
+  }
+  return { read, close: () => session.destroy() }
+}
+
 class NotLeader extends Error {
   override readonly name = 'NotLeader'
   readonly leader: Endpoint
@@ -119,20 +148,15 @@ const framed = (message: Uint8Array): Buffer => {
   return out
 }
 
-const readRequest = ({ after, limit }: ScanOptions): Uint8Array => {
-  const all = new streams.ReadReq.Options.AllOptions()
-  if (after) {
-    const position = new streams.ReadReq.Options.Position()
-    position.setCommitPosition(`${after.commit}`)
-    position.setPreparePosition(`${after.prepare}`)
-    all.setPosition(position)
-  } else all.setStart(new shared.Empty())
+/** `stream` and `from`: that stream alone, from the revision on, instead of `$all`. */
+type ReadOptions = ScanOptions & { readonly stream?: string; readonly from?: number }
+
+const readRequest = ({ stream, from = 0, ...rest }: ReadOptions): Uint8Array => {
   const form = new streams.ReadReq.Options.UUIDOption()
   form.setString(new shared.Empty())
   const options = new streams.ReadReq.Options()
-  options.setAll(all)
-  // The event at the position comes first, and is not wanted.
-  options.setCount(`${limit === undefined ? Number.MAX_SAFE_INTEGER : limit + (after ? 1 : 0)}`)
+  if (stream === undefined) targetAll(options, rest)
+  else targetStream(options, stream, from)
   options.setNoFilter(new shared.Empty())
   options.setUuidOption(form)
   const request = new streams.ReadReq()
@@ -140,10 +164,35 @@ const readRequest = ({ after, limit }: ScanOptions): Uint8Array => {
   return request.serializeBinary()
 }
 
+type RequestOptions = InstanceType<typeof streams.ReadReq.Options>
+
+const targetStream = (options: RequestOptions, stream: string, from: number): void => {
+  const identifier = new shared.StreamIdentifier()
+  identifier.setStreamName(Buffer.from(stream))
+  const target = new streams.ReadReq.Options.StreamOptions()
+  target.setStreamIdentifier(identifier)
+  target.setRevision(`${from}`)
+  options.setStream(target)
+  options.setCount(`${Number.MAX_SAFE_INTEGER}`)
+}
+
+const targetAll = (options: RequestOptions, { after, limit }: ScanOptions): void => {
+  const all = new streams.ReadReq.Options.AllOptions()
+  if (after) {
+    const position = new streams.ReadReq.Options.Position()
+    position.setCommitPosition(`${after.commit}`)
+    position.setPreparePosition(`${after.prepare}`)
+    all.setPosition(position)
+  } else all.setStart(new shared.Empty())
+  options.setAll(all)
+  // The event at the position comes first, and is not wanted.
+  options.setCount(`${limit === undefined ? Number.MAX_SAFE_INTEGER : limit + (after ? 1 : 0)}`)
+}
+
 async function* readFrom(
   session: ClientHttp2Session,
   connection: Connection,
-  options: ScanOptions,
+  options: ReadOptions,
 ): AsyncGenerator<ScannedEvent[]> {
   const { after, limit = Number.POSITIVE_INFINITY, signal, timeout = 30_000, requiresLeader = true } = options
   const call = session.request(headersOf(connection, '/event_store.client.streams.Streams/Read', requiresLeader))

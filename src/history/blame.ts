@@ -1,0 +1,68 @@
+import type { Store } from '../eventstore/store.js'
+import { projections } from '../projections/all.js'
+import type { AnyProjection } from '../projections/projection.js'
+import { type Cause, type ColumnChange, maskChanges, tracked } from './engine/changes.js'
+import { unknownName } from './engine/names.js'
+import { wholeStream, withStreams } from './engine/stream.js'
+
+export type Blamed = ColumnChange & { readonly cause: Cause }
+
+/** Why a row is as it is. */
+export type Blame = {
+  readonly projection: string
+  readonly stream: string
+  /** For each column the event that set its present value; with `all` every event that changed it, oldest first. */
+  readonly columns: readonly Blamed[]
+  /** Why the row is not brought up to date any more. */
+  readonly parked?: string
+}
+
+export type BlameOptions = {
+  /** Names the row: the id that domain and HTTP know it by. */
+  readonly id: string
+  readonly column?: string | undefined
+  readonly all?: boolean | undefined
+  readonly personal?: boolean | undefined
+}
+
+/** Throws `UnknownName`. */
+export const projectionNamed = (name: string): AnyProjection => {
+  const found = projections.find((one) => one.name === name)
+  if (!found) {
+    throw unknownName(
+      'projection',
+      name,
+      projections.map((one) => one.name),
+    )
+  }
+  return found
+}
+
+/**
+ * Which events made the columns of a row what they are, by folding its stream; nothing is stored for it. `undefined` where there is
+ * no such stream. Throws `UnknownName` for a column that the row never had, and `StoreUnavailable`.
+ */
+export const blame = async (
+  store: Pick<Store, 'url' | 'read'>,
+  projection: AnyProjection,
+  { id, column, all = false, personal = false }: BlameOptions,
+): Promise<Blame | undefined> => {
+  const stream = `${projection.category}-${id}`
+  const events = await withStreams(store, (streams) => wholeStream(streams, stream))
+  if (events.length === 0) return undefined
+  const { steps, parked } = tracked(projection, events)
+  const changes = steps.flatMap(({ cause, changes }) => changes.map((change): Blamed => ({ ...change, cause })))
+  const known = [...new Set(changes.map((change) => change.column))]
+  if (column !== undefined && known.length > 0 && !known.includes(column)) throw unknownName('column', column, known)
+  const asked = known.filter((one) => column === undefined || one === column)
+  const columns = asked.flatMap((one) => {
+    const own = changes.filter((change) => change.column === one)
+    return all ? own : own.slice(-1)
+  })
+  return {
+    projection: projection.name,
+    stream,
+    columns: columns.map(maskChanges(projection.category, personal)),
+    ...(parked !== undefined && { parked }),
+  }
+}
