@@ -360,6 +360,7 @@ const macros = (): { readonly [name: string]: string } => ({
     .map(([name, long]) => `when '${name}' then '${long}'`)
     .join(' ')} else typname end), '???') from ${schema}.pg_type where oid = id)`,
   to_regclass: `(name) as (select max(oid) from ${schema}.pg_class where relname = replace(replace(split_part(name, '.', -1), '"', ''), 'pg_catalog.', ''))`,
+  to_regtype: `(name) as (select max(oid) from ${schema}.pg_type where typname = name)`,
   obj_description: `(id, catalogue := 'pg_class') as (select max(description) from ${schema}.pg_description where objoid = id and objsubid = 0)`,
   col_description: `(id, number) as (select max(description) from ${schema}.pg_description where objoid = id and objsubid = number)`,
   shobj_description: '(id, catalogue) as null::varchar',
@@ -367,6 +368,8 @@ const macros = (): { readonly [name: string]: string } => ({
   pg_encoding_to_char: `(id) as 'UTF8'`,
   pg_table_is_visible: '(id) as id >= 16384',
   pg_type_is_visible: '(id) as true',
+  pg_collation_is_visible: '(id) as true',
+  array_upper: '(list, dimension) as len(list)',
   pg_function_is_visible: '(id) as true',
   pg_get_expr: '(expression, relation, pretty := false) as null::varchar',
   pg_get_viewdef: `(relation, pretty := false) as ''`,
@@ -432,7 +435,8 @@ export const forCatalogue = (sql: string): string => {
     if (isQualified && qualifier === 'public') out.push('main.', tokens[at]!)
     else if (isQualified && qualifier === 'information_schema' && inInformation.has(name)) out.push(`${schema}.is_${name}`)
     else if (isQualified && qualifier === 'information_schema') out.push('information_schema.', tokens[at]!)
-    else if (free && isCast && asText.has(name)) out.push('varchar')
+    else if (free && (isCast || (name === 'regclass' && /\bas\s*$/i.test(out.join('')))) && asText.has(name)) out.push('varchar')
+    else if (free && follows === '(' && name === 'json_build_object') out.push('json_object')
     else if (free && follows === '(' && functions.has(name)) out.push(`${schema}.${name}`)
     else if (free && follows !== '(' && keywordFunctions.has(name) && (isQualified || !tokens[i]!.startsWith('"')))
       out.push(`${schema}.${name}()`)
