@@ -25,6 +25,7 @@ export class NotJoinable extends Error {
 
 const path = (data: string): string => join(data, 'instance.json')
 
+/** Tells those who join where the parts are. */
 export const writeInstance = (data: string, instance: Instance): Promise<void> =>
   writeWhole(path(data), `${JSON.stringify(instance, null, 2)}\n`, 0o600)
 

@@ -8,7 +8,7 @@ import type { CheckStatus } from '../../embedded/eventstore/maintenance/check.js
 import type { Progress } from '../../embedded/eventstore/maintenance/scavenge.js'
 import { makeSeal, openSeal, sealKey } from '../../embedded/eventstore/maintenance/seal.js'
 import { type VerifyReport, verifyFolder } from '../../embedded/eventstore/maintenance/verify.js'
-import type { Head } from '../../embedded/eventstore/maintenance/verify-chain.js'
+import type { ChainHead } from '../../embedded/eventstore/maintenance/verify-chain.js'
 import { startNode } from '../../embedded/eventstore/node.js'
 import { diskFiles } from '../../embedded/eventstore/storage/files.js'
 import { isStore } from '../../embedded/eventstore/storage/log/log.js'
@@ -119,7 +119,7 @@ const tellReport = ({ segments, events, streams, bytes, tornBytes, chain }: Veri
     )
 }
 
-const verifyClosed = async (folder: string, onProgress: Progress, sealed: Head | undefined): Promise<VerifyReport> => {
+const verifyClosed = async (folder: string, onProgress: Progress, sealed: ChainHead | undefined): Promise<VerifyReport> => {
   const lock = await holdLock(folder)
   try {
     return await verifyFolder(folder, { onProgress, sealed })

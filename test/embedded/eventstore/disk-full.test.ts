@@ -110,7 +110,7 @@ for (const [kind, makeDisk] of [
     it('refuses appends in words while it is full, goes on with reads, and takes appends again when there is space', async () => {
       const stream = newStream()
       const live = listen(client.subscribeToStream(stream))
-      disk.leave(200_000)
+      disk.leave(600_000)
       const { acknowledged, refusal } = await fill(stream)
       expect(acknowledged).to.be.greaterThan(20)
       expect(refusal.message).to.contain('disk is full')
@@ -139,7 +139,7 @@ for (const [kind, makeDisk] of [
 
     it('has lost nothing that was acknowledged where it is killed while it is full', async () => {
       const stream = newStream()
-      disk.leave(200_000)
+      disk.leave(600_000)
       const { acknowledged } = await fill(stream)
       // What a process that was killed now would leave.
       const left = await mkdtemp(join(tmpdir(), 'tillroll-killed-'))
@@ -153,7 +153,7 @@ for (const [kind, makeDisk] of [
 
     it('stops in order while it is full, and starts when there is space', async () => {
       const stream = newStream()
-      disk.leave(200_000)
+      disk.leave(600_000)
       const { acknowledged } = await fill(stream)
       await close()
       const refused = await failure(openStore({ folder: disk.folder, ...(disk.files && { files: disk.files }) }))
@@ -180,19 +180,19 @@ for (const [kind, makeDisk] of [
 describe('the index on a disk that becomes full before the log does', () => {
   it('is kept in memory, and written when there is space', async () => {
     const store = await startEventStore()
-    const { catalog } = store.node.store
+    const { index } = store.node.store
     const client = EventStoreDBClient.connectionString(store.url)
-    const { flush } = catalog
+    const { flush } = index
     const full = (): never => {
       throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
     }
-    Object.assign(catalog, { flush: full })
+    Object.assign(index, { flush: full })
     const stream = newStream()
     await client.appendToStream(stream, event())
     await sleep(150)
     expect((await failure(client.appendToStream(stream, event()))).message).to.contain('disk is full')
     expect(await collect(client.readStream(stream))).to.have.length(1)
-    Object.assign(catalog, { flush })
+    Object.assign(index, { flush })
     await sleep(600)
     await client.appendToStream(stream, event())
     expect(await collect(client.readStream(stream))).to.have.length(2)

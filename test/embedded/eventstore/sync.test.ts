@@ -120,7 +120,7 @@ describe('the embedded event store and its disk', () => {
     const full = (): never => {
       throw new Error('no room')
     }
-    Object.assign(store.node.store.catalog, { flush: full })
+    Object.assign(store.node.store.index, { flush: full })
     await client.appendToStream(stream, event())
     expect((await failure(store.node.failed)).message).to.equal("the index can't be written: no room")
     expect((await failure(client.appendToStream(stream, event()))).type).to.equal('unknown')

@@ -60,9 +60,9 @@ export const complaints = (found: readonly Found[], asked: readonly Asked[], sto
     last.set(event.stream, event.revision)
     if (!store) continue
     const stream = store.stream(event.stream)
-    if (!stream.tombstoned && store.catalog.revisionOf(stream.id, event.id) !== event.revision)
+    if (!stream.tombstoned && store.index.revisionOf(stream.id, event.id) !== event.revision)
       wrong.push(`the index lost ${event.id}`)
-    if (store.catalog.place(stream.id, event.revision)?.position !== event.position) wrong.push(`the index misplaces ${event.id}`)
+    if (store.index.place(stream.id, event.revision)?.position !== event.position) wrong.push(`the index misplaces ${event.id}`)
   }
   for (const { stream, ids, first, position: answered } of asked) {
     const there = ids.filter((id) => byId.has(id))

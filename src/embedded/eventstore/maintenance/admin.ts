@@ -7,12 +7,12 @@ import { backupOf } from './backup.js'
 import type { Check, CheckStatus } from './check.js'
 import { type Progress, type ScavengeReport, scavenge } from './scavenge.js'
 import { type VerifyReport, verifyStore } from './verify.js'
-import type { Head } from './verify-chain.js'
+import type { ChainHead } from './verify-chain.js'
 
 /** What a running node is asked to do, on its own port, from its own machine: beside gRPC, lines of JSON. */
 export type Reports = {
   /** The chain at the end. */
-  readonly head: Head
+  readonly head: ChainHead
   readonly scavenge: ScavengeReport
   readonly verify: VerifyReport
   readonly status: StatusReport
@@ -36,8 +36,8 @@ const prefix = '/tillroll/'
 const failed = 'tillroll-error'
 /** The header that names a sealed head, which a verification must find in the chain. */
 const sealedHeader = 'tillroll-sealed'
-const headFrom = (header: string | string[] | undefined): Head | undefined =>
-  typeof header === 'string' ? (JSON.parse(header) as Head) : undefined
+const headFrom = (header: string | string[] | undefined): ChainHead | undefined =>
+  typeof header === 'string' ? (JSON.parse(header) as ChainHead) : undefined
 /** What is answered at once, beside whatever the node is at. */
 const isQuick = (task: string): boolean => task === 'status' || task === 'head'
 const isLocal = (address: string | undefined): boolean => /^(::ffff:)?127\.|^::1$/.test(address ?? '')
@@ -54,7 +54,7 @@ export const serveAdmin = (store: Store, check: Check, now: () => number): Aside
 
   const work = async (task: string, headers: IncomingHttpHeaders, progress: Progress): Promise<unknown> => {
     if (task === 'status') return statusOf(store, check)
-    if (task === 'head') return { position: store.log.end(), chain: store.log.chain().toString('hex') } satisfies Head
+    if (task === 'head') return { position: store.log.end(), chain: store.log.chain().toString('hex') } satisfies ChainHead
     if (task === 'scavenge') return scavenge(store, now(), progress)
     return verifyStore(store, progress, headFrom(headers[sealedHeader]))
   }
@@ -155,7 +155,7 @@ export const askNode = async <T extends Task>(
   node: Address,
   task: T,
   onProgress?: (done: number, total: number) => void,
-  sealed?: Head,
+  sealed?: ChainHead,
 ): Promise<Reports[T]> => {
   let text = ''
   for await (const chunk of ask(node, task, sealed && { [sealedHeader]: JSON.stringify(sealed) })) {

@@ -12,6 +12,7 @@ export type Receipt = {
   readonly digest: string
 }
 
+/** The payload of a receipt's record. */
 export const encodeReceipt = (receipt: Receipt): Buffer => Buffer.from(JSON.stringify(receipt), 'utf8')
 
 /** The receipt in the record that begins at an offset. */

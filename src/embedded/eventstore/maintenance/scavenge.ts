@@ -123,9 +123,9 @@ const batch = 2_000
 /** Before the segment is replaced: nobody reads these events, but nobody may look for them in the new segment either. */
 const forget = async (store: Store, removed: readonly Removed[]): Promise<void> => {
   for (let i = 0; i < removed.length; i += batch) {
-    store.catalog.flush()
-    for (const { stream, revision, id } of removed.slice(i, i + batch)) store.catalog.removeEvent(stream, revision, id)
-    store.catalog.flush()
+    store.index.flush()
+    for (const { stream, revision, id } of removed.slice(i, i + batch)) store.index.removeEvent(stream, revision, id)
+    store.index.flush()
     await new Promise(setImmediate)
   }
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
-import type { Head } from './verify-chain.js'
+import type { ChainHead } from './verify-chain.js'
 
 const shape = z.object({
   position: z.number().int().positive(),
@@ -42,7 +42,7 @@ export const sealKey = async (path: string): Promise<{ readonly key: KeyObject; 
 }
 
 /** Throws `BadSeal` for a key that is not Ed25519. */
-export const makeSeal = ({ position, chain }: Head, key: KeyObject, at: string): Seal => {
+export const makeSeal = ({ position, chain }: ChainHead, key: KeyObject, at: string): Seal => {
   if (key.asymmetricKeyType !== 'ed25519') throw new BadSeal('a seal is signed with an Ed25519 key')
   const signature = sign(null, signedText({ position, chain, at }), key).toString('base64')
   return { position, chain, at, publicKey: exported(createPublicKey(key)), signature }

@@ -6,7 +6,7 @@ import type { Segment } from '../storage/log/segment.js'
 import { decodeReceipt, type Receipt } from './receipt.js'
 
 /** The chain at the end of a group. */
-export type Head = {
+export type ChainHead = {
   /** The position after the group. */
   readonly position: number
   /** Hex. */
@@ -26,7 +26,7 @@ type Group = { readonly position: number; readonly length: number; readonly link
 type RemovedByRun = { readonly path: string; count: number; readonly digest: Hash }
 
 /** Follows the chain through all segments in their order. `problem` is told what breaks it; `sealed`, a head that must stand in it. */
-export const followChain = (problem: (text: string) => void, sealed?: Head) => {
+export const followChain = (problem: (text: string) => void, sealed?: ChainHead) => {
   let chain: Buffer | undefined
   let from: number | undefined
   let groups = 0

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { openEvent, streamOf, tombstoneRevision } from '../storage/event.js'
 import { diskFiles, type Files } from '../storage/files.js'
-import type { Catalog } from '../storage/index/stream-index.js'
+import type { StreamIndex } from '../storage/index/stream-index.js'
 import { Damaged } from '../storage/log/errors.js'
 import { endUnknown } from '../storage/log/log.js'
 import { decodeHead } from '../storage/log/record.js'
@@ -11,7 +11,7 @@ import { isSegmentName, openSegment, type Segment } from '../storage/log/segment
 import { isSyncedEndName, readSyncedEnd } from '../storage/log/synced-end.js'
 import type { Store } from '../storage/store.js'
 import type { Progress } from './scavenge.js'
-import { type ChainReport, followChain, type Head } from './verify-chain.js'
+import { type ChainHead, type ChainReport, followChain } from './verify-chain.js'
 
 export type VerifyReport = {
   readonly segments: number
@@ -35,7 +35,7 @@ type Findings = {
   chain: ReturnType<typeof followChain>
 }
 
-const findings = (sealed?: Head): Findings => {
+const findings = (sealed?: ChainHead): Findings => {
   const problems: string[] = []
   const chain = followChain((text) => problems.push(text), sealed)
   return { segments: 0, events: 0, bytes: 0, tornBytes: 0, problems, last: new Map(), chain }
@@ -44,11 +44,11 @@ const reportOf = ({ last, chain, ...rest }: Findings): VerifyReport => ({ chain:
 const reading = { reading: <T>(_: Segment, use: () => Promise<T>): Promise<T> => use() }
 
 /** Reads all of a running store, checks every sum, the chain, and the index against the log. `sealed`: a head that its chain must hold. */
-export const verifyStore = async (store: Store, onProgress?: Progress, sealed?: Head): Promise<VerifyReport> => {
+export const verifyStore = async (store: Store, onProgress?: Progress, sealed?: ChainHead): Promise<VerifyReport> => {
   const found = findings(sealed)
   const total = store.log.end()
   for (const segment of [...store.log.segments()]) {
-    await verifySegment(found, store.log, segment, store.catalog)
+    await verifySegment(found, store.log, segment, store.index)
     onProgress?.(segment.end, total)
   }
   return reportOf(found)
@@ -58,7 +58,7 @@ export type VerifyOptions = {
   readonly onProgress?: Progress
   /** Whether a store that doesn't say where its log must end is no problem. */
   readonly endMayBeUnknown?: boolean
-  readonly sealed?: Head | undefined
+  readonly sealed?: ChainHead | undefined
   readonly files?: Files
 }
 
@@ -113,7 +113,7 @@ const note = async <T>(found: Findings, work: () => Promise<T>): Promise<T | und
   }
 }
 
-const verifySegment = (found: Findings, log: typeof reading, segment: Segment, catalog?: Catalog): Promise<void> =>
+const verifySegment = (found: Findings, log: typeof reading, segment: Segment, index?: StreamIndex): Promise<void> =>
   note(found, async () => {
     found.segments++
     found.bytes += segment.bytes
@@ -140,21 +140,21 @@ const verifySegment = (found: Findings, log: typeof reading, segment: Segment, c
         if (event.revision <= last) found.problems.push(`${where}: revision ${event.revision} of ${name} follows ${last}`)
         found.last.set(name, event.revision)
       }
-      if (catalog) verifyIndex(found, catalog, name, event.revision, { position, size }, where)
+      if (index) verifyIndex(found, index, name, event.revision, { position, size }, where)
     }
     found.chain.finish(segment)
   }).then(() => undefined)
 
 const verifyIndex = (
   found: Findings,
-  catalog: Catalog,
+  index: StreamIndex,
   name: string,
   revision: number,
   expected: { position: number; size: number },
   where: string,
 ): void => {
-  const entry = catalog.stream(name)
-  const place = entry && catalog.place(entry.id, revision)
+  const entry = index.stream(name)
+  const place = entry && index.place(entry.id, revision)
   if (place?.position === expected.position && place.size === expected.size) return
   found.problems.push(`${where}: the index has revision ${revision} of ${name} at ${place?.position ?? 'no'} position`)
 }

@@ -183,6 +183,7 @@ export const openEvent = (bytes: Buffer, record = 0): StoredEvent => {
   }
 }
 
+/** Lower-case UUID text. */
 export const idOf = (event: StoredEvent): string => event.bytes.toString('latin1', event.idAt, event.idAt + 36)
 /** The id as 16 bytes: for millions of events, without text in between. */
 export const idBytesOf = ({ bytes, idAt }: StoredEvent): Buffer => {
@@ -200,6 +201,7 @@ const hexValue = Uint8Array.from({ length: 128 }, (_, code) => Math.max(0, '0123
 
 export const streamOf = (event: StoredEvent): string => event.bytes.toString('utf8', event.streamAt, event.streamEnd)
 export const typeOf = (event: StoredEvent): string => event.bytes.toString('utf8', event.typeAt, event.typeEnd)
+/** The data where it lies: a view, not a copy. */
 export const dataOf = (event: StoredEvent): Buffer => event.bytes.subarray(event.dataAt, event.dataEnd)
 /** Milliseconds since 1970. */
 export const createdOf = (event: StoredEvent): number =>

@@ -24,6 +24,7 @@ export type Decision =
   | { readonly kind: 'wrong'; readonly current: number }
   | { readonly kind: 'deleted' }
 
+/** `ids` are those of the events, in their order; the rules are EventStoreDB's, as its clients' suites expect them. */
 export const decideAppend = (view: StreamView, expectation: number, ids: readonly string[]): Decision => {
   if (view.tombstoned) return { kind: 'deleted' }
   const wrong: Decision = { kind: 'wrong', current: view.last }

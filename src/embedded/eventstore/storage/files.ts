@@ -37,6 +37,7 @@ export class DiskFull extends Error {
   readonly code = 'ENOSPC'
 }
 
+/** Bytes that a user without privileges may still write to the disk that holds the folder. */
 export const freeBytes = (folder: string): number => {
   const { bavail, bsize } = statfsSync(folder)
   return bavail * bsize
@@ -55,6 +56,7 @@ const call = {
   close: promisify(close),
 }
 
+/** The files of this machine. */
 export const diskFiles: Files = {
   open: async (path, mode) => {
     const descriptor = await call.open(path, flags[mode], 0o600)

@@ -10,15 +10,18 @@ export type Bounds = {
   readonly maxAge: number | undefined
 }
 
+/** Of a stream without metadata. */
 export const unbounded: Bounds = { deleted: false, truncateBefore: 0, maxCount: undefined, maxAge: undefined }
 /** Every metadata stream is read as if it had this. */
 export const metadataBounds: Bounds = { ...unbounded, maxCount: 1 }
 
 const everything = '9223372036854775807'
+/** What a soft delete writes into the metadata stream. */
 export const deletedMetadata = Buffer.from(`{"$tb":${everything}}`)
 
 export const metadataPrefix = '$$'
 export const isMetadataStream = (name: string): boolean => name.startsWith(metadataPrefix)
+/** The stream that holds a stream's metadata. */
 export const metadataStreamOf = (name: string): string => `${metadataPrefix}${name}`
 
 /** The bounds in a metadata event's data. What can't be understood counts as none. */

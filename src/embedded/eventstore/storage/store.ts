@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { createdOf, dataOf, idOf, type NewEvent, openEvent, type StoredEvent } from './event.js'
 import { DiskFull, diskFiles, type Files, isDiskFull } from './files.js'
-import { rebuildCatalog } from './index/rebuild.js'
+import { rebuildIndex } from './index/rebuild.js'
 import type { StreamEntry } from './index/rows.js'
-import { type Catalog, isCatalogWhole, openCatalog } from './index/stream-index.js'
+import { isIndexWhole, openStreamIndex, type StreamIndex } from './index/stream-index.js'
 import { type Log, openLog } from './log/log.js'
 import { groupOf } from './log/record.js'
 import { type Bounds, isMetadataStream, metadataBounds, metadataStreamOf, parseBounds, unbounded } from './metadata.js'
@@ -16,7 +16,7 @@ import { createWriter } from './writer.js'
 /** How a stream stands, all that is synced. */
 export type Stream = {
   readonly name: string
-  /** The catalog's number of it; −1 where it never had an event. */
+  /** The index's number of it; −1 where it never had an event. */
   readonly id: number
   readonly last: number
   readonly tombstoned: boolean
@@ -37,7 +37,7 @@ export type Store = {
   readonly stream: (name: string) => Stream
   /** A stream's event; `undefined` where it is no more. Throws `Damaged`. */
   readonly event: (stream: Stream, revision: number) => StoredEvent | undefined
-  readonly catalog: Catalog
+  readonly index: StreamIndex
   readonly log: Log
   readonly watchers: Watchers
   /** Whether the start has read all of the log, and so checked it; after a stop in order it reads none of it. */
@@ -82,15 +82,15 @@ export const openStore = async (options: StoreOptions): Promise<Store> => {
   const { log, closed } = await openLog(files, folder, segmentBytes === undefined ? {} : { segmentBytes })
   const indexFolder = options.indexFolder ?? join(folder, 'index')
   try {
-    const whole = closed !== undefined && (await isCatalogWhole(indexFolder, closed.indexSize, closed.indexSum))
-    const catalog = await openCatalog(indexFolder, !whole)
+    const whole = closed !== undefined && (await isIndexWhole(indexFolder, closed.indexSize, closed.indexSum))
+    const index = await openStreamIndex(indexFolder, { empty: !whole })
     try {
-      if (!whole) await rebuildCatalog(log, catalog, onProgress)
-      const store = await storeOf(log, catalog, { now, wasRead: !whole, onFull })
+      if (!whole) await rebuildIndex(log, index, onProgress)
+      const store = await storeOf(log, index, { now, wasRead: !whole, onFull })
       if (log.end() === 0) await begin(store)
       return store
     } catch (error) {
-      await catalog.discard()
+      await index.discard()
       throw error
     }
   } catch (error) {
@@ -130,18 +130,18 @@ type StoreSettings = {
   readonly onFull: StoreOptions['onFull'] | undefined
 }
 
-const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: StoreSettings): Promise<Store> => {
+const storeOf = async (log: Log, index: StreamIndex, { now, wasRead, onFull }: StoreSettings): Promise<Store> => {
   const knownBounds = new Map<string, Bounds>()
   const watchers = createWatchers()
   let created = await lastCreated(log)
 
   const eventAt = (id: number, revision: number): StoredEvent | undefined => {
-    const place = catalog.place(id, revision)
+    const place = index.place(id, revision)
     return place && openEvent(log.record(place.position, place.size))
   }
 
   const metadata = (name: string): Uint8Array | undefined => {
-    const entry = catalog.stream(metadataStreamOf(name))
+    const entry = index.stream(metadataStreamOf(name))
     if (!entry || entry.last < 0 || entry.tombstoned) return undefined
     const event = eventAt(entry.id, entry.last)
     return event && dataOf(event)
@@ -159,7 +159,7 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
   }
 
   const committed: Committed = {
-    catalog,
+    index,
     bounds,
     metadata,
     idAt: (id, revision) => {
@@ -171,11 +171,11 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
   const apply = (batch: WriteBatch): void => {
     for (const stream of batch.streams.values()) {
       if (stream.events.length === 0) continue
-      const entry: StreamEntry = catalog.stream(stream.name) ?? catalog.makeStream(stream.name)
-      for (const { id, revision, position, size } of stream.events) catalog.putEvent(entry.id, revision, { position, size }, id)
+      const entry: StreamEntry = index.stream(stream.name) ?? index.makeStream(stream.name)
+      for (const { id, revision, position, size } of stream.events) index.putEvent(entry.id, revision, { position, size }, id)
       entry.last = stream.last
       entry.tombstoned = stream.tombstoned
-      catalog.putStream(entry)
+      index.putStream(entry)
       if (isMetadataStream(stream.name)) knownBounds.delete(stream.name.slice(2))
       watchers.touch(stream.name)
       if (stream.tombstoned) watchers.touch(metadataStreamOf(stream.name))
@@ -189,7 +189,7 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
     return createWriteBatch(committed, { position: log.next(), salt: log.salt(), created, newId: randomUUID })
   }
 
-  const writer = createWriter({ log, index: catalog, newBatch, apply, now, onFull })
+  const writer = createWriter({ log, index: index, newBatch, apply, now, onFull })
 
   return {
     append: (name, expectation, events, deadline, settle, isGone = () => false) =>
@@ -202,8 +202,8 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
         settle,
       }),
     stream: (name) => {
-      const entry = catalog.stream(name)
-      const owner = isMetadataStream(name) ? catalog.stream(name.slice(2)) : undefined
+      const entry = index.stream(name)
+      const owner = isMetadataStream(name) ? index.stream(name.slice(2)) : undefined
       return {
         name,
         id: entry?.id ?? -1,
@@ -213,7 +213,7 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
       }
     },
     event: (stream, revision) => eventAt(stream.id, revision),
-    catalog,
+    index,
     log,
     watchers,
     wasRead,
@@ -232,27 +232,27 @@ const storeOf = async (log: Log, catalog: Catalog, { now, wasRead, onFull }: Sto
     failed: writer.failed,
     abandon: () => {
       writer.abandon()
-      return catalog.discard()
+      return index.discard()
     },
     close: async () => {
       const inOrder = await writer.close()
       if (!inOrder) {
-        await catalog.discard()
+        await index.discard()
         await log.close()
         return
       }
-      await log.close(await closedIndex(catalog))
+      await log.close(await closedIndex(index))
     },
   }
 }
 
 /** Where the index can't be saved for want of space, the next start makes it anew. */
-const closedIndex = async (catalog: Catalog): Promise<Awaited<ReturnType<Catalog['close']>> | undefined> => {
+const closedIndex = async (index: StreamIndex): Promise<Awaited<ReturnType<StreamIndex['close']>> | undefined> => {
   try {
-    return await catalog.close()
+    return await index.close()
   } catch (error) {
     if (!isDiskFull(error)) throw error
-    await catalog.discard()
+    await index.discard()
     return undefined
   }
 }

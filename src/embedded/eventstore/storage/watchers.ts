@@ -5,6 +5,7 @@ export type Watchers = {
   readonly touch: (name: string | undefined) => void
 }
 
+/** Nobody is told what is new, only that something is: who was woken reads on from where it stood. */
 export const createWatchers = (): Watchers => {
   const waiting = new Map<string | undefined, Set<() => void>>()
   return {

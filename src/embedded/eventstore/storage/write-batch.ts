@@ -1,7 +1,7 @@
 import { eventSize, type NewEvent, tombstoneRevision, writeEvent } from './event.js'
 import { type Decision, decideAppend, type StreamView } from './expected-revision.js'
 import type { StreamEntry } from './index/rows.js'
-import type { Catalog } from './index/stream-index.js'
+import type { StreamIndex } from './index/stream-index.js'
 import { groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from './log/record.js'
 import { type Bounds, deletedMetadata, isMetadataStream, metadataStreamOf, parseBounds, withTruncateBefore } from './metadata.js'
 
@@ -23,7 +23,7 @@ export type PendingStream = {
 
 /** What a batch is built on: the store as it was synced. */
 export type Committed = {
-  readonly catalog: Catalog
+  readonly index: StreamIndex
   readonly bounds: (name: string) => Bounds
   readonly idAt: (stream: number, revision: number) => string | undefined
   readonly metadata: (name: string) => Uint8Array | undefined
@@ -44,10 +44,10 @@ type Refused = Exclude<Decision, { kind: 'write' | 'known' }>
 
 export type Written = { readonly kind: 'written'; readonly last: number; readonly position: number | undefined }
 
-type Place = { readonly position: number; readonly salt: number; readonly created: number; readonly newId: () => string }
+type BatchPlace = { readonly position: number; readonly salt: number; readonly created: number; readonly newId: () => string }
 
 /** A batch whose group will begin at `position`, in a store with this salt; `created`, in milliseconds since 1970, is the time of its events. */
-export const createWriteBatch = (committed: Committed, { position, salt, created, newId }: Place): WriteBatch => {
+export const createWriteBatch = (committed: Committed, { position, salt, created, newId }: BatchPlace): WriteBatch => {
   const streams = new Map<string, PendingStream>()
   let buffer = Buffer.allocUnsafe(16 * 1024)
   let length = groupSize
@@ -55,7 +55,7 @@ export const createWriteBatch = (committed: Committed, { position, salt, created
   const open = (name: string): PendingStream => {
     const opened = streams.get(name)
     if (opened) return opened
-    const entry = committed.catalog.stream(name)
+    const entry = committed.index.stream(name)
     const stream: PendingStream = {
       name,
       bytes: Buffer.from(name, 'utf8'),
@@ -76,7 +76,7 @@ export const createWriteBatch = (committed: Committed, { position, salt, created
     tombstoned: stream.tombstoned || (isMetadataStream(stream.name) && open(stream.name.slice(2)).tombstoned),
     deleted: stream.bounds.deleted,
     hasMetadata: () => !isMetadataStream(stream.name) && open(metadataStreamOf(stream.name)).last >= 0,
-    revisionOf: (id) => stream.ids.get(id) ?? (stream.entry && committed.catalog.revisionOf(stream.entry.id, id)),
+    revisionOf: (id) => stream.ids.get(id) ?? (stream.entry && committed.index.revisionOf(stream.entry.id, id)),
     idAt: (revision) =>
       stream.events.find((event) => event.revision === revision)?.id ??
       (stream.entry && committed.idAt(stream.entry.id, revision)),
@@ -117,7 +117,7 @@ export const createWriteBatch = (committed: Committed, { position, salt, created
 
   const positionOf = (stream: PendingStream, revision: number): number | undefined =>
     stream.events.find((event) => event.revision === revision)?.position ??
-    (stream.entry && committed.catalog.place(stream.entry.id, revision)?.position)
+    (stream.entry && committed.index.place(stream.entry.id, revision)?.position)
 
   const append: WriteBatch['append'] = (name, expectation, events) => {
     const stream = open(name)

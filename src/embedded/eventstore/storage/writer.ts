@@ -1,6 +1,6 @@
 import type { Decision } from './expected-revision.js'
 import { isDiskFull } from './files.js'
-import type { Catalog } from './index/stream-index.js'
+import type { StreamIndex } from './index/stream-index.js'
 import { Damaged } from './log/errors.js'
 import type { Log } from './log/log.js'
 import type { Outcome, Settle } from './outcome.js'
@@ -30,7 +30,7 @@ export type Writer = {
 
 export type WriterParts = {
   readonly log: Log
-  readonly index: Catalog
+  readonly index: StreamIndex
   /** A new batch, to be built on what is committed. */
   readonly newBatch: () => WriteBatch
   /** Makes a committed batch visible. */

@@ -55,7 +55,7 @@ const forwards = async (
   let left = count
   let revision = from === 'start' ? lowest : from === 'end' ? stream.last + 1 : Math.max(from, lowest)
   while (left > 0 && revision <= stream.last) {
-    const next = store.catalog.nextRevision(stream.id, revision)
+    const next = store.index.nextRevision(stream.id, revision)
     if (next === undefined || next > stream.last) return
     if (!(await give(store, stream, sink, next, left))) return
     left--
@@ -73,7 +73,7 @@ const backwards = async (
   let left = count
   let revision = from === 'start' ? 0 : from === 'end' ? stream.last : Math.min(from, stream.last)
   while (left > 0 && revision >= lowest) {
-    const next = store.catalog.previousRevision(stream.id, revision)
+    const next = store.index.previousRevision(stream.id, revision)
     if (next === undefined || next < lowest) return
     if (!(await give(store, stream, sink, next, left))) return
     left--
@@ -95,7 +95,7 @@ const firstYoung = (store: Store, stream: Stream, lowest: number, now: number): 
   let high = stream.last + 1
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
-    const revision = store.catalog.nextRevision(stream.id, middle)
+    const revision = store.index.nextRevision(stream.id, middle)
     const event: StoredEvent | undefined =
       revision !== undefined && revision <= stream.last ? store.event(stream, revision) : undefined
     if (!event || isYoung(event, stream.bounds.maxAge, now)) high = middle

@@ -33,7 +33,7 @@ export const subscribeToStream = async (store: Store, call: Call, options: Subsc
     for (let count = 1; next <= stream.last; count++) {
       // What the metadata makes unreachable limits the catch-up, not what comes live.
       if (!live) next = stream.bounds.deleted ? stream.last + 1 : Math.max(next, firstVisible(stream.bounds, stream.last))
-      const revision = next <= stream.last ? store.catalog.nextRevision(stream.id, next) : undefined
+      const revision = next <= stream.last ? store.index.nextRevision(stream.id, next) : undefined
       if (revision === undefined || revision > stream.last) {
         next = Math.max(next, stream.last + 1)
         break

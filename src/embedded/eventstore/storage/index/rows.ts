@@ -11,6 +11,7 @@ export const nameKey = (name: string): Buffer => {
   return key
 }
 
+/** Of the row that says where an event stands. */
 export const eventKey = (stream: number, revision: number): Buffer => {
   const key = Buffer.allocUnsafe(12)
   key[0] = 2
@@ -30,11 +31,15 @@ export const idKey = (stream: number, eventId: Uint8Array): Buffer => {
   return key
 }
 
+/** The 16 bytes of a UUID's text. */
 export const uuidBytes = (text: string): Buffer => Buffer.from(text.replaceAll('-', ''), 'hex')
 
+/** Of the row that holds how many streams there are: the next one's number. */
 export const countKey = Buffer.from([0])
 
+/** The least id: an `idKey` of it ends a range of a stream's `eventKey`s. */
 export const zeroId = Buffer.alloc(16)
+/** The revision in an `eventKey`. */
 export const revisionIn = (key: Buffer): number => key.readUIntBE(6, 6)
 
 export const streamRow = (entry: StreamEntry): Buffer => {

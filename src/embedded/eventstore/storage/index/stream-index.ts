@@ -24,9 +24,9 @@ import {
  * Where the events of each stream stand in the log, and which ids they have. It is derived from the log: never synced, and made anew
  * where it was not closed in order. What was put is in memory until `flush`, and found there.
  */
-export type Catalog = {
+export type StreamIndex = {
   readonly stream: (name: string) => StreamEntry | undefined
-  /** A stream that is new to the catalog. */
+  /** A stream that is new to the index. */
   readonly makeStream: (name: string) => StreamEntry
   readonly putStream: (stream: StreamEntry) => void
   readonly place: (stream: number, revision: number) => Place | undefined
@@ -36,7 +36,7 @@ export type Catalog = {
   readonly previousRevision: (stream: number, revision: number) => number | undefined
   readonly revisionOf: (stream: number, eventId: string) => number | undefined
   readonly putEvent: (stream: number, revision: number, place: Place, eventId: string) => void
-  /** `putEvent` for a catalog that is being made: not to be found before the next `flush`. `eventId` as 16 bytes. */
+  /** `putEvent` for a index that is being made: not to be found before the next `flush`. `eventId` as 16 bytes. */
   readonly loadEvent: (stream: number, revision: number, place: Place, eventId: Buffer) => void
   readonly removeEvent: (stream: number, revision: number, eventId: string) => void
   readonly unflushed: () => number
@@ -49,7 +49,7 @@ export type Catalog = {
 const fileOf = (folder: string): string => join(folder, 'data.mdb')
 
 /** The folder of an index that is as it was closed: then it can be opened. (lmdb dies of a file that is shorter than it should be.) */
-export const isCatalogWhole = async (folder: string, size: number, sum: number): Promise<boolean> => {
+export const isIndexWhole = async (folder: string, size: number, sum: number): Promise<boolean> => {
   try {
     return (await stat(fileOf(folder))).size === size && (await sumOf(folder)) === sum
   } catch (error) {
@@ -64,9 +64,9 @@ const sumOf = async (folder: string): Promise<number> => {
   return sum
 }
 
-/** `fresh`: an empty one, whatever is there. */
-export const openCatalog = async (folder: string, fresh: boolean): Promise<Catalog> => {
-  if (fresh) await rm(folder, { recursive: true, force: true })
+/** Opens the index in a folder, which must be as it was closed; with `empty` an empty one, whatever is there. */
+export const openStreamIndex = async (folder: string, { empty }: { readonly empty: boolean }): Promise<StreamIndex> => {
+  if (empty) await rm(folder, { recursive: true, force: true })
   else await rm(join(folder, 'lock.mdb'), { force: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const database = open<Buffer, Buffer>({
@@ -78,7 +78,7 @@ export const openCatalog = async (folder: string, fresh: boolean): Promise<Catal
     overlappingSync: false,
     cache: false,
   })
-  return catalogOf(folder, database)
+  return streamIndexOf(folder, database)
 }
 
 /**
@@ -91,7 +91,7 @@ type Known = { readonly key: Buffer; entry: StreamEntry | undefined }
 type Put = { readonly stream: number; readonly revision: number; readonly place: Place; readonly eventId: Buffer }
 type Row = { readonly revision: number; readonly place: Place }
 
-const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Catalog => {
+const streamIndexOf = (folder: string, database: RootDatabase<Buffer, Buffer>): StreamIndex => {
   const known = new Map<string, Known>()
   const streams = new Map<string, Known>()
   const rows = new Map<number, Row[]>()
@@ -122,7 +122,7 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
     }
   }
 
-  const stream: Catalog['stream'] = (name) => lookUp(name).entry
+  const stream: StreamIndex['stream'] = (name) => lookUp(name).entry
 
   const unsavedRow = (id: number, revision: number): Row | undefined => {
     const list = rows.get(id)
@@ -133,21 +133,21 @@ const catalogOf = (folder: string, database: RootDatabase<Buffer, Buffer>): Cata
     return row?.revision === revision ? row : undefined
   }
 
-  const place: Catalog['place'] = (id, revision) => {
+  const place: StreamIndex['place'] = (id, revision) => {
     const unsaved = unsavedRow(id, revision)
     if (unsaved) return unsaved.place
     const row = database.get(eventKey(id, revision))
     return row && { position: row.readUIntLE(0, 6), size: row.readUInt32LE(6) }
   }
 
-  const nextRevision: Catalog['nextRevision'] = (id, revision) => {
+  const nextRevision: StreamIndex['nextRevision'] = (id, revision) => {
     if (place(id, revision)) return revision
     for (const key of database.getKeys({ start: eventKey(id, revision), end: idKey(id, zeroId), limit: 1 }))
       return revisionIn(key)
     return rows.get(id)?.find((row) => row.revision >= revision)?.revision
   }
 
-  const previousRevision: Catalog['previousRevision'] = (id, revision) => {
+  const previousRevision: StreamIndex['previousRevision'] = (id, revision) => {
     if (place(id, revision)) return revision
     const unsaved = rows.get(id)?.findLast((row) => row.revision <= revision)
     if (unsaved) return unsaved.revision

@@ -49,6 +49,7 @@ export const parseForward = (segment: Segment, buffer: Buffer, offset: number): 
   return { chunk, missing: 0 }
 }
 
+/** The same of a buffer whose end is the end of a record, the latest record first. */
 export const parseBackward = (segment: Segment, buffer: Buffer, offset: number): Parsed => {
   const chunk = emptyChunk(buffer, 0)
   let at = buffer.length
@@ -74,5 +75,6 @@ const add = (chunk: Chunk, at: number, size: number, position: number): void => 
   chunk.positions.push(position)
 }
 
+/** The error for a record that is not what was written; `offset` counts from the segment's first record. */
 export const notWhole = (segment: Segment, offset: number, position: number): Damaged =>
   new Damaged(segment.path, segment.start + offset, `the record of position ${position} does not match its checksum`)

@@ -10,10 +10,12 @@ import { crc32 } from 'node:zlib'
  *     ..  size of the whole record, so that the log can be read backwards
  */
 export const overhead = 14
+/** Where the payload begins in a record. */
 export const payloadAt = 10
 /** Where the bytes begin that gRPC sends. */
 export const messageAt = 5
 
+/** Stored numbers: they never change. */
 export const kinds = {
   /** An encoded `ReadResp` that holds one event. */
   event: 1,
@@ -52,6 +54,7 @@ export const recordSize = (source: Buffer, at: number): number => {
   return length > maxPayload ? 0 : length + overhead
 }
 
+/** Whether the record of this size at `at` is the one that was written at this position of this store. */
 export const isWhole = (source: Buffer, at: number, size: number, position: number, salt: number): boolean =>
   at + size <= source.length &&
   source.readUInt32LE(at + size - 4) === size &&
@@ -81,13 +84,14 @@ export const groupOf = (kind: number, payload: Uint8Array, position: number, sal
 
 /** What a scavenge leaves in a removed record's place. */
 export type Removed = { readonly run: number; readonly hash: Uint8Array }
-export const removedSize = overhead + 36
+const removedPayload = 36
 
+/** A record of its own; the position is that of the record it stands for. */
 export const encodeRemoved = ({ run, hash }: Removed, position: number, salt: number): Buffer => {
-  const record = Buffer.alloc(removedSize)
+  const record = Buffer.alloc(overhead + removedPayload)
   record.writeUInt32LE(run, payloadAt)
   record.set(hash, payloadAt + 4)
-  sealRecord(record, 0, kinds.removed, 36, position, salt)
+  sealRecord(record, 0, kinds.removed, removedPayload, position, salt)
   return record
 }
 
@@ -99,6 +103,7 @@ export const decodeRemoved = (bytes: Buffer, at: number): Removed => ({
 /** What is left of a stream whose last event is gone. */
 export type Head = { readonly name: string; readonly last: number }
 
+/** A record of its own; the position is where it stands. */
 export const encodeHead = ({ name, last }: Head, position: number, salt: number): Buffer => {
   const text = Buffer.from(name, 'utf8')
   const record = Buffer.alloc(overhead + 6 + text.length)

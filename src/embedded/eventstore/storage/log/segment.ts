@@ -33,6 +33,7 @@ export type Segment = {
 export type Runs = { readonly positions: Float64Array; readonly offsets: Float64Array }
 
 const magic = 'tillroll'
+/** What this release writes; version 1, which has no hash chain, is read. */
 export const formatVersion = 2
 const headerSizeOf = (version: number): number => (version === 1 ? 64 : 96)
 const largestHeader = headerSizeOf(formatVersion)
@@ -77,8 +78,10 @@ const decodeHeader = (bytes: Buffer, path: string): Header => {
   }
 }
 
+/** The file of the segment that begins at a position. */
 export const segmentName = (base: number): string => `log-${base.toString(16).padStart(14, '0')}`
 export const isSegmentName = (name: string): boolean => /^log-[0-9a-f]{14}$/.test(name)
+/** A segment that was being made when the process ended. */
 export const isUnfinished = (name: string): boolean => name.endsWith('.new') && isSegmentName(name.slice(0, -4))
 
 const segment = (path: string, file: File, header: Header, start: number, bytes: number, runs?: Runs): Segment => ({
