@@ -153,10 +153,16 @@ const eventstore = (): Command => {
   const running = ['--port <port>', 'of a node that serves alone on this machine', wholePort] as const
   command
     .command('serve')
-    .description("serve the folder to any client of EventStoreDB's protocol (no TLS, no log-in)")
+    .description("serve the folder to any client of EventStoreDB's protocol; without a certificate there is no log-in")
     .option(...folder)
     .option('--port <port>', 'where', wholePort, 2113)
     .option('--host <address>', 'loopback, unless the network is to be trusted', '127.0.0.1')
+    .option(
+      '--cert <file>',
+      'serve over TLS with this certificate (PEM), and ask who writes to and reads what is not for everyone',
+    )
+    .option('--key <file>', "the certificate's key (PEM)")
+    .option('--advertise <host[:port]>', 'where clients are told that the node is, behind a proxy or in a container')
     .action(async (flags) => (await import('./commands/eventstore.js')).serve(flags))
   command
     .command('verify')

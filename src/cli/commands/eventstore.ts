@@ -9,7 +9,8 @@ import type { Progress } from '../../embedded/eventstore/maintenance/scavenge.js
 import { makeSeal, openSeal, sealKey } from '../../embedded/eventstore/maintenance/seal.js'
 import { type VerifyReport, verifyFolder } from '../../embedded/eventstore/maintenance/verify.js'
 import type { ChainHead } from '../../embedded/eventstore/maintenance/verify-chain.js'
-import { startNode } from '../../embedded/eventstore/node.js'
+import { type NodeOptions, startNode } from '../../embedded/eventstore/node.js'
+import type { Endpoint } from '../../embedded/eventstore/protocol/methods/about.js'
 import { diskFiles } from '../../embedded/eventstore/storage/files.js'
 import { isStore } from '../../embedded/eventstore/storage/log/log.js'
 import { runningInstance } from '../../embedded/instance.js'
@@ -36,15 +37,46 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
-export const serve = async ({ port, host, ...place }: Place & Address): Promise<void> => {
-  const folder = folderOf(place)
+type ServeFlags = Place & Address & { readonly cert?: string; readonly key?: string; readonly advertise?: string }
+
+/** The password that EventStoreDB's users have until somebody gives them another. */
+const standardPassword = 'changeit'
+
+/** With a certificate there are users, and their passwords come from the variables that EventStoreDB has for them. */
+const securityOf = async ({ cert, key }: ServeFlags): Promise<Pick<NodeOptions, 'tls' | 'passwords'>> => {
+  if ((cert === undefined) !== (key === undefined)) throw new Error('--cert and --key are given together')
+  if (cert === undefined || key === undefined) return {}
+  const { EVENTSTORE_DEFAULT_ADMIN_PASSWORD: admin, EVENTSTORE_DEFAULT_OPS_PASSWORD: ops } = process.env
+  return {
+    tls: { cert: await readFile(cert), key: await readFile(key) },
+    passwords: { admin: admin || standardPassword, ops: ops || standardPassword },
+  }
+}
+
+/** `host`, `host:port` or `[address]:port`. */
+const advertisedOf = (text: string, port: number): Endpoint => {
+  const match = /^(?:\[([0-9a-f:]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/i.exec(text)
+  if (!match) throw new Error(`--advertise ${text}: it is a host, or a host and a port (shop.example:2113)`)
+  return { host: (match[1] ?? match[2])!, port: Number(match[3] ?? port) }
+}
+
+export const serve = async ({ port, host, ...flags }: ServeFlags): Promise<void> => {
+  const folder = folderOf(flags)
+  const security = await securityOf({ port, host, ...flags })
+  const advertised = flags.advertise === undefined ? {} : { advertised: advertisedOf(flags.advertise, port) }
   const { signal } = untilSignalled()
   const lock = await holdLock(folder)
   try {
     const progress = progressOf('making the index anew')
-    const node = await startNode({ folder, port, host, onProgress: progress.update })
+    const node = await startNode({ folder, port, host, ...security, ...advertised, onProgress: progress.update })
     progress.stop()
-    console.log(`the event store of ${folder} serves esdb://${host.includes(':') ? `[${host}]` : host}:${node.port}?tls=false`)
+    console.log(
+      `the event store of ${folder} serves esdb://${host.includes(':') ? `[${host}]` : host}:${node.port}?tls=${security.tls !== undefined}`,
+    )
+    if (security.passwords?.admin === standardPassword)
+      console.log(
+        `admin has the password that everybody knows (${standardPassword}): EVENTSTORE_DEFAULT_ADMIN_PASSWORD gives another`,
+      )
     try {
       await Promise.race([node.failed, aborted(signal)])
     } finally {

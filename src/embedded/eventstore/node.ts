@@ -1,9 +1,10 @@
 import { serveAdmin } from './maintenance/admin.js'
 import { type Check, type CheckOptions, startCheck } from './maintenance/check.js'
+import { createAccess, type Passwords } from './protocol/access.js'
 import type { Handler } from './protocol/call.js'
 import { serveHttp1 } from './protocol/http1.js'
 import type { TlsOptions } from './protocol/listener.js'
-import { readGossip, supportedMethods } from './protocol/methods/about.js'
+import { type Endpoint, readGossip, supportedMethods } from './protocol/methods/about.js'
 import { append } from './protocol/methods/append.js'
 import { batchAppend } from './protocol/methods/batch.js'
 import { read } from './protocol/methods/read.js'
@@ -26,8 +27,12 @@ export type NodeOptions = StoreOptions & {
   /** 0 (the standard): any that is free. */
   readonly port?: number
   readonly host?: string
+  /** What clients are told of where the node is, as behind a proxy or in a container; by default where it listens. */
+  readonly advertised?: Endpoint
   /** Serves clients over TLS, and no others. */
   readonly tls?: TlsOptions
+  /** Asks callers who they are. Without, nobody is asked. */
+  readonly passwords?: Passwords
   readonly check?: CheckOptions
 }
 
@@ -38,22 +43,25 @@ export type NodeOptions = StoreOptions & {
 export const startNode = async ({
   port = 0,
   host = '127.0.0.1',
+  advertised,
   tls,
+  passwords,
   check: checkOptions,
   ...options
 }: NodeOptions): Promise<Node> => {
   const store = await openStore(options)
   const now = options.now ?? Date.now
   const streams = '/event_store.client.streams.Streams'
+  const access = createAccess(passwords)
   let boundPort = port
   const methods = new Map<string, Handler>([
-    [`${streams}/Read`, read(store, now)],
-    [`${streams}/Append`, append(store, now)],
-    [`${streams}/BatchAppend`, batchAppend(store, now)],
-    [`${streams}/Delete`, remove(store, now, false)],
-    [`${streams}/Tombstone`, remove(store, now, true)],
+    [`${streams}/Read`, read(store, access, now)],
+    [`${streams}/Append`, append(store, access, now)],
+    [`${streams}/BatchAppend`, batchAppend(store, access, now)],
+    [`${streams}/Delete`, remove(store, access, now, false)],
+    [`${streams}/Tombstone`, remove(store, access, now, true)],
     ['/event_store.client.server_features.ServerFeatures/GetSupportedMethods', supportedMethods()],
-    ['/event_store.client.gossip.Gossip/Read', readGossip(() => ({ host, port: boundPort }), now)],
+    ['/event_store.client.gossip.Gossip/Read', readGossip(() => advertised ?? { host, port: boundPort }, now)],
   ])
   const check = startCheck(store, checkOptions)
   const server = await serveGrpc(methods, {

@@ -6,6 +6,7 @@ import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { expect } from 'chai'
 import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js'
 import timestampPb from 'google-protobuf/google/protobuf/timestamp_pb.js'
+import { uuidText } from '../../../src/embedded/eventstore/protocol/requests.js'
 import { collect, newStream, revisions, subject } from './store.js'
 
 const uuid = (text: string) => {
@@ -60,7 +61,8 @@ describe('batch append', () => {
 
   const replyTo = async (correlation: string): Promise<BatchAppendResp> => {
     for (let i = 0; i < 500; i++) {
-      const reply = replies.find((one) => one.getCorrelationId()!.getString() === correlation)
+      // A real node's timer has the id as two integers.
+      const reply = replies.find((one) => uuidText(one.getCorrelationId()) === correlation)
       if (reply) return reply
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
@@ -145,7 +147,8 @@ describe('batch append', () => {
     const [bad, good] = [randomUUID(), randomUUID()]
     call.write(chunk(bad, { stream: '' }))
     call.write(chunk(good, { stream: newStream() }))
-    expect(typeOf(await replyTo(bad))).to.equal('type.googleapis.com/event_store.client.Unknown')
+    expect(typeOf(await replyTo(bad))).to.equal('type.googleapis.com/event_store.client.BadRequest')
+    expect((await replyTo(bad)).getError()!.getCode()).to.equal(3)
     expect((await replyTo(good)).hasSuccess()).to.equal(true)
     expect(failed).to.equal(undefined)
   })

@@ -223,14 +223,31 @@ describe('links', () => {
     await client().tombstoneStream(gone)
     await client().setStreamMetadata(cut, { truncateBefore: 1 })
     const targets = [jsonLink(0, deleted), jsonLink(0, gone), jsonLink(0, cut), jsonLink(9, cut), jsonLink(0, newStream())]
-    const broken = binaryEvent({ type: '$>', data: Buffer.from('nonsense') })
-    await client().appendToStream(links, [...targets, broken])
+    await client().appendToStream(links, targets)
     const found = await collect(client().readStream(links, { resolveLinkTos: true }))
-    expect(found).to.have.length(6)
+    expect(found).to.have.length(5)
     for (const one of found) {
       expect(one.event).to.equal(undefined)
       expect(one.link!.type).to.equal('$>')
     }
+  })
+
+  it('are events like others where their text names no event', async () => {
+    const links = newStream()
+    const texts = ['nonsense', '', '1.5@s', '99999999999999999999@s', '@s']
+    await client().appendToStream(
+      links,
+      texts.map((text) => binaryEvent({ type: '$>', data: Buffer.from(text) })),
+    )
+    const found = await collect(client().readStream(links, { resolveLinkTos: true }))
+    expect(found.map(({ event: one, link }) => [one!.type, link])).to.deep.equal(texts.map(() => ['$>', undefined]))
+  })
+
+  it("name a stream's last event by −1", async () => {
+    const [stream, links] = [await target(), newStream()]
+    await client().appendToStream(links, jsonLink(-1, stream))
+    const [one] = await collect(client().readStream(links, { resolveLinkTos: true }))
+    expect([one!.event!.type, one!.link!.type]).to.deep.equal(['Second', '$>'])
   })
 
   it('come alone where their target is too old', async () => {

@@ -13,6 +13,7 @@ export const codes = {
   aborted: 10,
   unimplemented: 12,
   unavailable: 14,
+  unauthenticated: 16,
 } as const
 
 export type Status = {

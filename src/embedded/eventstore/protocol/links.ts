@@ -10,16 +10,22 @@ const dollar = 0x24
 export const isLink = (event: StoredEvent): boolean =>
   event.typeEnd - event.typeAt === 2 && event.bytes[event.typeAt] === dollar && event.bytes[event.typeAt + 1] === greaterThan
 
-/** The event that a link's `revision@stream` names; `undefined` where it can't be read, for whatever reason. */
-export const linkTarget = (store: Store, link: StoredEvent, now: number): StoredEvent | undefined => {
-  const match = /^(\d{1,15})@(.+)$/s.exec(dataOf(link).toString('utf8'))
-  if (!match) return undefined
+const largest = 2n ** 63n - 1n
+
+/**
+ * The event that a link's `revision@stream` names, where a revision of −1 is the stream's last; `unreadable` where it can't be read, for
+ * whatever reason; `undefined` where the text names none, so that the event is no link.
+ */
+export const linkTarget = (store: Store, link: StoredEvent, now: number): StoredEvent | 'unreadable' | undefined => {
+  const match = /^\s*([+-]?\d{1,30})\s*@(.*)$/s.exec(dataOf(link).toString('utf8'))
+  if (!match || BigInt(match[1]!) > largest || BigInt(match[1]!) < -largest - 1n) return undefined
   const stream = store.stream(match[2]!)
-  const revision = Number(match[1])
   const { bounds, last } = stream
-  if (stream.tombstoned || bounds.deleted || revision > last || revision < firstVisible(bounds, last)) return undefined
+  const revision = Number(match[1]) === -1 ? last : Number(match[1])
+  if (stream.tombstoned || bounds.deleted || revision < 0 || revision > last || revision < firstVisible(bounds, last))
+    return 'unreadable'
   const event = store.event(stream, revision)
-  return event && isYoung(event, bounds.maxAge, now) ? event : undefined
+  return event && isYoung(event, bounds.maxAge, now) ? event : 'unreadable'
 }
 
 /** `maxAge` in seconds, `now` in milliseconds since 1970. */
@@ -27,21 +33,20 @@ export const isYoung = (event: StoredEvent, maxAge: number | undefined, now: num
   maxAge === undefined || createdOf(event) >= now - maxAge * 1000
 
 export type Encoding = {
-  readonly resolve: ((link: StoredEvent) => StoredEvent | undefined) | undefined
+  readonly resolve: ((link: StoredEvent) => StoredEvent | 'unreadable' | undefined) | undefined
   /** The client wants ids as two integers. */
   readonly structuredIds: boolean
 }
 
 /** What is sent for an event, gRPC's prefix included: as it is stored where nothing has to be added. */
 export const encodeForReader = (event: StoredEvent, record: Buffer, { resolve, structuredIds }: Encoding): Buffer => {
-  const link = resolve !== undefined && isLink(event)
-  if (!link && !structuredIds) return record
+  const found = resolve !== undefined && isLink(event) ? resolve(event) : undefined
+  if (found === undefined && !structuredIds) return record
   const recorded = (from: StoredEvent): Buffer =>
     structuredIds ? withStructuredId(from) : from.bytes.subarray(from.recordedAt, from.recordedEnd)
-  const target = link ? resolve(event) : event
   const parts = [varintField(3, event.position)]
-  if (link) parts.unshift(lengthDelimited(2, recorded(event)))
-  if (target) parts.unshift(lengthDelimited(1, recorded(target)))
+  if (found !== undefined) parts.unshift(lengthDelimited(2, recorded(event)))
+  if (found !== 'unreadable') parts.unshift(lengthDelimited(1, recorded(found ?? event)))
   return framed(lengthDelimited(1, Buffer.concat(parts)))
 }
 

@@ -6,8 +6,9 @@ import type { Handler } from '../call.js'
 
 const streamsService = 'event_store.client.streams.streams'
 const subscriptionsService = 'event_store.client.persistent_subscriptions.persistentsubscriptions'
+const projectionsService = 'event_store.client.projections.projections'
 /** The version whose behaviour is followed. */
-export const serverVersion = '23.10.0'
+export const serverVersion = '24.10.5'
 
 const served: readonly (readonly [service: string, method: string, features: readonly string[]])[] = [
   [streamsService, 'read', ['position', 'events']],
@@ -15,11 +16,16 @@ const served: readonly (readonly [service: string, method: string, features: rea
   [streamsService, 'batchappend', []],
   [streamsService, 'delete', []],
   [streamsService, 'tombstone', []],
-  // Not served, but the client would try HTTP/1.1 and fail obscurely if it thought that the calls don't exist.
-  [subscriptionsService, 'getinfo', ['stream']],
-  [subscriptionsService, 'list', ['stream']],
-  [subscriptionsService, 'replayparked', ['stream']],
-  [subscriptionsService, 'restartsubsystem', ['stream']],
+  // Not served, and answered so at once. A client that did not find them here would say that they need a newer server, or try HTTP/1.1.
+  [subscriptionsService, 'create', ['stream', 'all']],
+  [subscriptionsService, 'update', ['stream', 'all']],
+  [subscriptionsService, 'delete', ['stream', 'all']],
+  [subscriptionsService, 'read', ['stream', 'all']],
+  [subscriptionsService, 'getinfo', ['stream', 'all']],
+  [subscriptionsService, 'list', ['stream', 'all']],
+  [subscriptionsService, 'replayparked', ['stream', 'all']],
+  [subscriptionsService, 'restartsubsystem', []],
+  [projectionsService, 'create', ['track_emitted_streams']],
 ]
 
 export const supportedMethods = (): Handler => {
@@ -41,8 +47,16 @@ export const supportedMethods = (): Handler => {
   })
 }
 
-/** A cluster of one. `endpoint` is asked for at each call: the port is known only once the node listens. */
-export const readGossip = (endpoint: () => { host: string; port: number }, now: () => number): Handler => {
+export type Endpoint = { readonly host: string; readonly port: number }
+
+/** The addresses that stand for every one that the machine has. */
+const isWildcard = (host: string): boolean => host === '' || host === '0.0.0.0' || /^[0:]+$/.test(host)
+
+/**
+ * A cluster of one. `endpoint` is asked for at each call: the port is known only once the node listens. A node that listens everywhere
+ * names the address at which it was asked.
+ */
+export const readGossip = (endpoint: () => Endpoint, now: () => number): Handler => {
   const instance = new shared.UUID()
   instance.setString(randomUUID())
   return (call) => ({
@@ -50,7 +64,7 @@ export const readGossip = (endpoint: () => { host: string; port: number }, now: 
       const { host, port } = endpoint()
       const member = new gossip.MemberInfo()
       const at = new gossip.EndPoint()
-      at.setAddress(host)
+      at.setAddress(isWildcard(host) ? (call.localAddress ?? host).replace(/^::ffff:(?=\d+\.)/, '') : host)
       at.setPort(port)
       member.setInstanceId(instance)
       // 100-nanosecond ticks since the year 1.

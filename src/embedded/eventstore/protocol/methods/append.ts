@@ -4,6 +4,7 @@ import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expected } from '../../storage/expected-revision.js'
 import type { Outcome } from '../../storage/outcome.js'
 import type { Store } from '../../storage/store.js'
+import type { Access } from '../access.js'
 import type { Call, Handler } from '../call.js'
 import { exhausted } from '../framing.js'
 import {
@@ -27,7 +28,7 @@ type Target = Collected & { readonly name: string; readonly expectation: number 
 
 /** The options first, then one event a message; answered when the client has sent all. */
 export const append =
-  (store: Store, now: () => number): Handler =>
+  (store: Store, access: Access, now: () => number): Handler =>
   (call) => {
     let target: Target | undefined
     const refused = (error: unknown): void => call.end(statusOf(error))
@@ -36,7 +37,9 @@ export const append =
         if (call.isOver()) return
         try {
           if (!call.hold(bytes.length)) throw new Refused(exhausted)
+          const first = target === undefined
           target = take(target, AppendReq.deserializeBinary(bytes))
+          if (first) access(call.headers).assertMayWrite(target.name)
         } catch (error) {
           refused(error)
         }

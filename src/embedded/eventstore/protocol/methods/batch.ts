@@ -8,8 +8,9 @@ import emptyPb from 'google-protobuf/google/protobuf/empty_pb.js'
 import { expected } from '../../storage/expected-revision.js'
 import type { Outcome } from '../../storage/outcome.js'
 import type { Store } from '../../storage/store.js'
+import type { Access } from '../access.js'
 import type { Call, Handler } from '../call.js'
-import { exhausted } from '../framing.js'
+import { codes, exhausted } from '../framing.js'
 import {
   type Collected,
   cancelled,
@@ -19,6 +20,7 @@ import {
   invalid,
   maxAppendBytes,
   newEvent,
+  Refused,
   streamName,
   uuidText,
   writeTimeout,
@@ -26,6 +28,7 @@ import {
 
 const { BatchAppendReq, BatchAppendResp } = streams
 const {
+  AccessDenied,
   AllStreamPosition,
   BadRequest,
   MaximumAppendSizeExceeded,
@@ -50,7 +53,7 @@ type Open = Collected & {
 }
 
 /** What the reply says; a refusal as EventStoreDB's client unpacks it. */
-type Reply = Outcome | { readonly kind: 'tooLarge' }
+type Reply = Outcome | { readonly kind: 'tooLarge' } | { readonly kind: 'bad' | 'denied'; readonly message: string }
 
 /** How many appends of one stream may be incomplete at once: their chunks are held in memory. */
 const maxOpen = 1_000
@@ -60,7 +63,7 @@ const maxOpen = 1_000
  * refused for itself, for the end of the call would reject all that is in flight.
  */
 export const batchAppend =
-  (store: Store, now: () => number): Handler =>
+  (store: Store, access: Access, now: () => number): Handler =>
   (call) => {
     const open = new Map<string, Open>()
     let deciding = 0
@@ -89,6 +92,7 @@ export const batchAppend =
       try {
         if (!options) throw invalid('the first chunk of an append holds its options')
         made.name = streamName(options.getStreamIdentifier())
+        access(call.headers).assertMayWrite(made.name)
         made.expectation = expectationOf(options, options.hasStreamPosition() ? options.getStreamPosition() : undefined)
         const deadline = options.getDeadline()
         if (deadline) made.deadline = Math.min(made.deadline, deadline.getSeconds() * 1000 + deadline.getNanos() / 1e6)
@@ -154,7 +158,9 @@ export const batchAppend =
 
 const refuse = (call: Call, correlation: string, append: Open, error: unknown): Open => {
   append.events.length = 0
-  reply(call, correlation, append, { kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+  const message = error instanceof Error ? error.message : String(error)
+  const denied = error instanceof Refused && error.status.code === codes.permissionDenied
+  reply(call, correlation, append, { kind: denied ? 'denied' : 'bad', message })
   return append
 }
 
@@ -228,6 +234,10 @@ const errorOf = (append: Open, outcome: Exclude<Reply, { kind: 'written' }>): Rp
       return rpcStatus(2, 'Unknown', new Unknown().serializeBinary(), 'the node is stopping')
     case 'full':
       return rpcStatus(diskFull.code, 'BadRequest', badRequest(diskFull.message).serializeBinary(), diskFull.message)
+    case 'bad':
+      return rpcStatus(3, 'BadRequest', badRequest(outcome.message).serializeBinary(), `BadRequest: ${outcome.message}`)
+    case 'denied':
+      return rpcStatus(7, 'AccessDenied', new AccessDenied().serializeBinary(), outcome.message)
     case 'failed':
       return rpcStatus(2, 'Unknown', new Unknown().serializeBinary(), outcome.message)
   }

@@ -2,6 +2,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { ReadReq as Request } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { Store } from '../../storage/store.js'
+import type { Access } from '../access.js'
 import type { Call, Handler } from '../call.js'
 import { makeFilter } from '../filter.js'
 import { type Encoding, linkTarget } from '../links.js'
@@ -15,13 +16,13 @@ import { cancelled, invalid, Refused, revisionOf, statusOf, streamDeleted, strea
 const { ReadReq, ReadResp } = streams
 
 export const read =
-  (store: Store, now: () => number): Handler =>
+  (store: Store, access: Access, now: () => number): Handler =>
   (call) => {
     call.onStop(cancelled)
     return {
       message: (bytes) => {
         if (call.isOver()) return
-        serve(store, call, ReadReq.deserializeBinary(bytes), now).then(
+        serve(store, call, ReadReq.deserializeBinary(bytes), { access, now }).then(
           () => call.end(),
           (error: unknown) => call.end(statusOf(error)),
         )
@@ -29,7 +30,10 @@ export const read =
     }
   }
 
-const serve = async (store: Store, call: Call, request: Request, now: () => number): Promise<void> => {
+type Context = { readonly access: Access; readonly now: () => number }
+
+const serve = async (store: Store, call: Call, request: Request, { access, now }: Context): Promise<void> => {
+  const permissions = access(call.headers)
   const options = request.getOptions()
   if (!options) throw invalid('options are required')
   if (!options.hasUuidOption()) throw invalid('the form of the ids is required')
@@ -46,6 +50,7 @@ const serve = async (store: Store, call: Call, request: Request, now: () => numb
   const count = Math.min(Number(options.getCount()), Number.MAX_SAFE_INTEGER)
   if (stream) {
     const name = streamName(stream.getStreamIdentifier())
+    permissions.assertMayRead(name)
     const from = fromOf(stream, () => revisionOf(stream.getRevision()))
     if (store.stream(name).tombstoned) throw new Refused(streamDeleted(name))
     if (options.hasSubscription()) return subscribeToStream(store, call, { name, from, encoding, now })
@@ -53,6 +58,7 @@ const serve = async (store: Store, call: Call, request: Request, now: () => numb
     const found = await readStream(store, call, { name, from, backwards, count, encoding, edges, now })
     if (!found) call.send(notFound(name))
   } else if (all) {
+    permissions.assertMayRead(undefined)
     const from = fromOf(all, () => positionOf(all.getPosition()))
     if (options.hasSubscription()) return subscribeToAll(store, call, { from, encoding, filter })
     await (backwards ? readAllBackwards : readAllForwards)(store, call, { from, count, encoding, filter: filter?.matches })

@@ -2,6 +2,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import type { Outcome } from '../../storage/outcome.js'
 import type { Store } from '../../storage/store.js'
+import type { Access } from '../access.js'
 import type { Call, Handler } from '../call.js'
 import { expectationOf, invalid, refusalOf, statusOf, streamName, writeTimeout } from '../requests.js'
 
@@ -9,7 +10,7 @@ const { DeleteReq, DeleteResp, TombstoneReq, TombstoneResp } = streams
 
 /** Delete (the stream can live again) and, `hard`, tombstone (it can't). The messages of both look alike on the wire. */
 export const remove =
-  (store: Store, now: () => number, hard: boolean): Handler =>
+  (store: Store, access: Access, now: () => number, hard: boolean): Handler =>
   (call) => ({
     message: (bytes) => {
       if (call.isOver()) return
@@ -17,6 +18,7 @@ export const remove =
         const options = (hard ? TombstoneReq : DeleteReq).deserializeBinary(bytes).getOptions()
         if (!options) throw invalid('options are required')
         const name = streamName(options.getStreamIdentifier())
+        access(call.headers).assertMayWrite(name)
         const expectation = expectationOf(options, options.hasRevision() ? options.getRevision() : undefined)
         store.remove(name, expectation, hard, now() + writeTimeout, (outcome) => answer(call, name, expectation, hard, outcome))
       } catch (error) {
