@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { collect, event, events, failure, newStream, revisions, subject } from './store.js'
 
 describe('append', () => {
-  const { client, url } = subject()
+  const { client, url, embedded } = subject()
   const read = async (stream: string) => revisions(await collect(client().readStream(stream)))
 
   it('answers the last revision and its position, which the event shows too', async () => {
@@ -166,10 +166,15 @@ describe('append', () => {
     it('is recognised while the first is on its way', async () => {
       const stream = newStream()
       const batch = events(2)
-      const results = await Promise.all(
-        Array.from({ length: 8 }, () => client().appendToStream(stream, batch, { expectedRevision: 'no_stream' })),
-      )
+      const append = () => client().appendToStream(stream, batch, { expectedRevision: 'no_stream' })
+      const settled = await Promise.allSettled(Array.from({ length: 8 }, append))
+      const results = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+      expect(results).to.not.be.empty
       for (const result of results) expect(result).to.deep.equal(results[0])
+      // A real node drops a repeat that meets the first on its way, and it times out.
+      for (const one of settled) if (one.status === 'rejected') expect(one.reason.type).to.equal('deadline-exceeded')
+      if (embedded()) expect(results).to.have.length(8)
+      expect(await append()).to.deep.equal(results[0])
       expect(await read(stream)).to.deep.equal([0, 1])
     })
   })
@@ -178,13 +183,24 @@ describe('append', () => {
     const limit = 1024 * 1024
     const sized = (bytes: number) => binaryEvent({ type: 'Sized', data: new Uint8Array(bytes) })
 
-    it('takes a mebibyte of data, and no byte more', async () => {
+    it('takes nearly a mebibyte of data, and not more than one', async () => {
       const stream = newStream()
-      await client().appendToStream(stream, [sized(limit / 2), sized(limit / 2)])
+      await client().appendToStream(stream, [sized(limit / 2 - 500), sized(limit / 2 - 500)])
       expect(await read(stream)).to.deep.equal([0, 1])
       const error = await failure(client().appendToStream(stream, [sized(limit / 2), sized(limit / 2 + 1)]))
       expect(error).to.include({ type: 'maximum-append-size-exceeded', maxAppendSize: limit })
       expect(await read(stream)).to.deep.equal([0, 1])
+    })
+
+    it('counts metadata and types too, from 24.10.4 on', async function () {
+      if (!embedded()) return this.skip()
+      const stream = newStream()
+      await client().appendToStream(stream, sized(limit - 10))
+      expect((await failure(client().appendToStream(stream, sized(limit - 9)))).type).to.equal('maximum-append-size-exceeded')
+      const described = jsonEvent({ type: 'Described', data: {}, metadata: { pad: 'x'.repeat(500_000) } })
+      const error = await failure(client().appendToStream(stream, [described, described, described]))
+      expect(error.type).to.equal('maximum-append-size-exceeded')
+      return undefined
     })
 
     it('goes on with the other appends when one is too large, also in chunks', async () => {
@@ -201,22 +217,15 @@ describe('append', () => {
       expect(taken.status).to.equal('fulfilled')
     })
 
-    it('counts data alone: metadata comes on top of it', async () => {
-      const stream = newStream()
-      const metadata = { pad: 'x'.repeat(500_000) }
-      await client().appendToStream(
-        stream,
-        [1, 2, 3].map(() => jsonEvent({ type: 'Described', data: {}, metadata })),
-      )
-      expect(await read(stream)).to.deep.equal([0, 1, 2])
-    })
-
     it('refuses what no record could hold', async () => {
       const metadata = new Uint8Array(16 * 1024 * 1024)
       const large = binaryEvent({ type: 'Large', data: new Uint8Array(1), metadata })
       const error = await failure(client().appendToStream(newStream(), large))
       expect(error.type).to.be.oneOf(['maximum-append-size-exceeded', 'unknown'])
-      expect((await failure(client().appendToStream(newStream('x'.repeat(70_000)), event()))).type).to.equal('unknown')
+      if (embedded()) {
+        const long = client().appendToStream(newStream('x'.repeat(70_000)), event())
+        expect((await failure(long)).type).to.equal('unknown')
+      }
       await written()
     })
 

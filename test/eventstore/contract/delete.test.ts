@@ -10,6 +10,17 @@ describe('delete', () => {
     await client().appendToStream(stream, events(count))
     return stream
   }
+  /** A real node writes what revives a stream after the append's answer. */
+  const revived = async (stream: string): Promise<number[]> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return revisions(await collect(client().readStream(stream)))
+      } catch (error) {
+        if (attempt === 50 || (error as { type: string }).type !== 'stream-not-found') throw error
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+  }
   const readFailure = async (stream: string) => (await failure(collect(client().readStream(stream)))).type
   const metadata = async (stream: string) => (await collect(client().readStream(`$$${stream}`))).map((one) => one.event!)
 
@@ -61,7 +72,7 @@ describe('delete', () => {
       const stream = await stored()
       await client().deleteStream(stream)
       await client().appendToStream(stream, event(), { expectedRevision })
-      expect(revisions(await collect(client().readStream(stream)))).to.deep.equal([3])
+      expect(await revived(stream)).to.deep.equal([3])
     })
   }
 
@@ -99,7 +110,7 @@ describe('delete', () => {
 })
 
 describe('what is said of a refused delete', () => {
-  const { client, raw } = subject()
+  const { client, raw, embedded } = subject()
   const refused = (name: string, expected: (options: InstanceType<typeof streams.DeleteReq.Options>) => void) => {
     const identifier = new shared.StreamIdentifier()
     identifier.setStreamName(Buffer.from(name))
@@ -125,13 +136,14 @@ describe('what is said of a refused delete', () => {
   })
 
   it('reaches the client however long the name is', async () => {
-    const stream = newStream('ö'.repeat(20_000))
-    expect((await refused(stream, (options) => options.setRevision('3'))).code).to.equal(9)
+    // A real node can't write a name into trailers that is not ASCII.
+    for (const name of embedded() ? ['o'.repeat(20_000), 'ö'.repeat(20_000)] : ['o'.repeat(20_000)])
+      expect((await refused(newStream(name), (options) => options.setRevision('3'))).code).to.equal(9)
   })
 })
 
 describe('tombstone', () => {
-  const { client } = subject()
+  const { client, embedded } = subject()
   const stored = async (): Promise<string> => {
     const stream = newStream()
     await client().appendToStream(stream, events(2))
@@ -164,7 +176,11 @@ describe('tombstone', () => {
     await client().setStreamMetadata(stream, { kind: 'x' })
     await client().tombstoneStream(stream)
     expect((await failure(client().getStreamMetadata(stream))).type).to.equal('stream-deleted')
-    expect((await failure(client().setStreamMetadata(stream, {}))).type).to.equal('stream-deleted')
+    const bare = await stored()
+    await client().tombstoneStream(bare)
+    expect((await failure(client().setStreamMetadata(bare, {}))).type).to.equal('stream-deleted')
+    // A real node remembers the metadata's revision, and writes what nobody reads.
+    if (embedded()) expect((await failure(client().setStreamMetadata(stream, {}))).type).to.equal('stream-deleted')
   })
 
   for (const expectedRevision of ['any', 'no_stream'] as const) {
@@ -210,10 +226,12 @@ describe('tombstone', () => {
   })
 
   it('names a stream in trailers whatever its name is', async () => {
-    const stream = newStream('größe %')
-    await client().tombstoneStream(stream)
-    const error = await failure(collect(client().readStream(stream)))
-    expect(error.type).to.equal('stream-deleted')
-    expect(error.streamName).to.be.oneOf([stream, encodeURIComponent(stream)])
+    for (const name of embedded() ? ['plain %', 'größe %'] : ['plain %']) {
+      const stream = newStream(name)
+      await client().tombstoneStream(stream)
+      const error = await failure(collect(client().readStream(stream)))
+      expect(error.type).to.equal('stream-deleted')
+      expect(error.streamName).to.be.oneOf([stream, encodeURIComponent(stream)])
+    }
   })
 })

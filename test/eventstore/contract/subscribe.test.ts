@@ -105,7 +105,7 @@ describe('subscribing to a stream', () => {
 })
 
 describe('subscribing to $all', () => {
-  const { client } = subject()
+  const { client, embedded } = subject()
 
   it('begins at the start, after a position, or at the end', async () => {
     const stream = newStream()
@@ -187,66 +187,108 @@ describe('subscribing to $all', () => {
   })
 
   describe('with checkpoints', () => {
-    /** The checkpoints of a catch-up from a position on, over `count` events that the filter drops. */
-    const checkpoints = async (options: { checkpointInterval?: number; maxSearchWindow?: number }, count: number) => {
+    type Options = { checkpointInterval?: number; maxSearchWindow?: number }
+    type Told = { commit: bigint; prepare: bigint }
+
+    /** The checkpoints of a catch-up from a position on, over events of these types, of which the filter wants the ones called Wanted. */
+    const checkpoints = async (options: Options, types: readonly string[]) => {
       const stream = newStream()
       const { position } = await client().appendToStream(newStream(), event('Before'))
-      await client().appendToStream(stream, events(count, 'Dropped'))
+      await client().appendToStream(
+        stream,
+        types.map((type) => event(type)),
+      )
       const positions = (await collect(client().readStream(stream))).map((one) => one.event!.position!.commit)
-      const seen: bigint[] = []
+      const seen: Told[] = []
       const filter = eventTypeFilter({
         prefixes: ['Wanted'],
         ...options,
-        checkpointReached: (_, { commit, prepare }) => {
-          expect(prepare).to.equal(commit)
-          seen.push(commit)
+        checkpointReached: (_, told) => {
+          seen.push(told)
         },
       })
       const log = listen(client().subscribeToAll({ fromPosition: position!, filter }))
       await log.until(live(log))
-      return { log, stream, seen, index: () => seen.map((commit) => positions.indexOf(commit)) }
+      // As the index of the event; −1 is the start. With a mark where `prepare` is 0.
+      const told = seen.map(({ commit, prepare }) => `${positions.indexOf(commit)}${prepare === 0n ? '/0' : ''}`)
+      return { log, stream, seen, positions, start: position!.commit, told }
     }
+    const dropped = (count: number): string[] => Array.from({ length: count }, () => 'Dropped')
 
-    it('tells one each 32 events, and at the end of the catch-up', async () => {
-      const { log, index } = await checkpoints({}, 70)
-      expect(index()).to.deep.equal([31, 63, 69])
-      await log.stop()
+    it('tells positions that were looked at, in order, and never too far apart', async () => {
+      for (const [window, interval, count] of [
+        [32, 1, 70],
+        [5, 2, 25],
+        [4, 1, 3],
+        [4, 3, 20],
+      ] as const) {
+        const options = { maxSearchWindow: window, checkpointInterval: interval }
+        const { log, seen, positions, start } = await checkpoints(options, dropped(count))
+        await log.stop()
+        const places = seen.map(({ commit }) => (commit === start ? -1 : positions.indexOf(commit)))
+        expect(places).to.not.be.empty
+        for (const [index, { commit, prepare }] of seen.entries()) {
+          expect(commit === start || positions.includes(commit)).to.equal(true)
+          expect(prepare <= commit).to.equal(true)
+          if (index > 0) expect(commit > seen[index - 1]!.commit).to.equal(true)
+        }
+        for (const [index, place] of [...places, count - 1].entries())
+          expect(place - (places[index - 1] ?? -1)).to.be.at.most(window * interval + window)
+      }
     })
 
-    it('tells them by the multiplier and the window', async () => {
-      const { log, index } = await checkpoints({ checkpointInterval: 2, maxSearchWindow: 5 }, 25)
-      expect(index()).to.deep.equal([9, 19, 24])
-      await log.stop()
+    it('tells those of 24.10.5 and later', async function () {
+      if (!embedded()) return this.skip()
+      const wantedAt = (count: number, index: number) => dropped(count).map((type, at) => (at === index ? 'Wanted' : type))
+      for (const [window, interval, types, expected] of [
+        [32, 1, dropped(70), ['-1', '31/0', '63/0']],
+        [32, 1, dropped(40), ['-1', '31/0']],
+        [5, 2, dropped(25), ['4/0', '14/0', '24/0']],
+        [5, 1, dropped(10), ['-1', '4/0', '9/0']],
+        [4, 1, dropped(3), ['-1']],
+        [4, 1, dropped(4), ['-1', '3/0']],
+        [4, 1, dropped(8), ['-1', '3/0', '7/0']],
+        [4, 3, dropped(20), ['7/0', '19/0']],
+        [4, 1, wantedAt(8, 1), ['1', '3/0', '7/0']],
+        [4, 1, wantedAt(8, 7), ['-1', '3/0', '7']],
+      ] as const) {
+        const { log, told } = await checkpoints({ maxSearchWindow: window, checkpointInterval: interval }, types)
+        await log.stop()
+        expect(told, `${window}, ${interval}, ${types.length}`).to.deep.equal(expected)
+      }
+      return undefined
     })
 
-    it('repeats none', async () => {
-      const { log, index } = await checkpoints({ maxSearchWindow: 5 }, 10)
-      expect(index()).to.deep.equal([4, 9])
-      await log.stop()
-    })
-
-    it('tells them live too', async () => {
-      const { log, stream, seen } = await checkpoints({ maxSearchWindow: 4 }, 4)
-      expect(seen).to.have.length(1)
-      await client().appendToStream(stream, events(3, 'Dropped'))
-      const { position } = await client().appendToStream(stream, event('Wanted'))
+    it('tells them live too: each n-th event', async () => {
+      const seen: bigint[] = []
+      const filter = eventTypeFilter({
+        prefixes: ['Wanted'],
+        maxSearchWindow: 4,
+        checkpointReached: (_, { commit }) => {
+          seen.push(commit)
+        },
+      })
+      const log = listen(client().subscribeToAll({ fromPosition: 'end', filter }))
+      await log.until(live(log))
+      expect(seen).to.deep.equal([])
+      const stream = newStream()
+      await client().appendToStream(stream, [...events(8, 'Dropped'), event('Wanted')])
       await log.until(() => log.said.includes('Wanted'))
-      await client().appendToStream(stream, event('Wanted'))
-      await log.until(() => log.events.length === 2)
-      expect(seen).to.deep.equal([seen[0], position!.commit])
+      const positions = (await collect(client().readStream(stream))).map((one) => one.event!.position!.commit)
+      expect(seen).to.deep.equal([positions[3], positions[7]])
       await log.stop()
     })
 
     it('lets a subscriber resume at one, and miss nothing', async () => {
-      const { log, stream, seen } = await checkpoints({}, 40)
+      const { log, stream, seen } = await checkpoints({}, dropped(40))
       await log.stop()
       await client().appendToStream(stream, event('Wanted'))
-      const commit = seen.at(-1)!
-      const resumed = listen(
-        client().subscribeToAll({ fromPosition: { commit, prepare: commit }, filter: eventTypeFilter({ prefixes: ['Wanted'] }) }),
-      )
-      await resumed.until(() => resumed.events.some((one) => one.event!.streamId === stream))
-      await resumed.stop()
+      for (const fromPosition of seen) {
+        const resumed = listen(client().subscribeToAll({ fromPosition, filter: eventTypeFilter({ prefixes: ['Wanted'] }) }))
+        await resumed.until(live(resumed))
+        expect(resumed.events.filter((one) => one.event!.streamId === stream)).to.have.length(1)
+        await resumed.stop()
+      }
     })
   })
 

@@ -5,21 +5,18 @@ import { expected } from '../storage/expected-revision.js'
 import type { Outcome } from '../storage/outcome.js'
 import { codes, type Status, shortened } from './framing.js'
 
-/** The limit of an append's data, in bytes; EventStoreDB's standard. */
+/** The limit of an append, in bytes; EventStoreDB's standard. */
 export const maxAppendBytes = 1024 * 1024
-/** The limit of what an append's events hold beside their data: types and custom metadata. */
-const maxBesideBytes = 15 * 1024 * 1024
 const maxNameBytes = 64 * 1024
 
 /** What an append has so far. */
-export type Collected = { readonly events: NewEvent[]; dataBytes: number; besideBytes: number }
+export type Collected = { readonly events: NewEvent[]; bytes: number }
 
-/** Adds an event; `false` where the append has become too large for a record, or for EventStoreDB. */
+/** Adds an event; `false` where the append has become too large. It is counted as EventStoreDB does from 24.10.4 on. */
 export const collect = (collected: Collected, event: NewEvent): boolean => {
-  collected.dataBytes += event.data.length
-  collected.besideBytes += event.customMetadata.length + event.type.length * 3
+  collected.bytes += event.data.length + event.customMetadata.length + 2 * event.type.length
   collected.events.push(event)
-  return collected.dataBytes <= maxAppendBytes && collected.besideBytes <= maxBesideBytes
+  return collected.bytes <= maxAppendBytes
 }
 
 /** A request that is refused as a whole, with the answer that it gets. */

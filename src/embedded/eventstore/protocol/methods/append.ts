@@ -70,7 +70,7 @@ const take = (target: Target | undefined, request: AppendRequest): Target => {
     if (target) throw invalid('an append has its options once')
     const revision = options.hasRevision() ? options.getRevision() : undefined
     const expectation = expectationOf(options, revision)
-    return { name: streamName(options.getStreamIdentifier()), expectation, events: [], dataBytes: 0, besideBytes: 0 }
+    return { name: streamName(options.getStreamIdentifier()), expectation, events: [], bytes: 0 }
   }
   const proposed = request.getProposedMessage()
   if (!target || !proposed) throw invalid('the first message of an append holds its options, the others an event')

@@ -5,6 +5,7 @@ import type { Store } from '../../storage/store.js'
 import type { Access } from '../access.js'
 import type { Call, Handler } from '../call.js'
 import { makeFilter } from '../filter.js'
+import { codes } from '../framing.js'
 import { type Encoding, linkTarget } from '../links.js'
 import { readAllBackwards, readAllForwards } from '../reading/all.js'
 import type { From, SubscriptionFilter } from '../reading/options.js'
@@ -51,9 +52,11 @@ const serve = async (store: Store, call: Call, request: Request, { access, now }
   if (stream) {
     const name = streamName(stream.getStreamIdentifier())
     permissions.assertMayRead(name)
-    const from = fromOf(stream, () => revisionOf(stream.getRevision()))
+    const from = fromOf(stream, () => placeOf(stream.getRevision(), revisionOf))
     if (store.stream(name).tombstoned) throw new Refused(streamDeleted(name))
     if (options.hasSubscription()) return subscribeToStream(store, call, { name, from, encoding, now })
+    if (from === 'end' && !backwards)
+      throw new Refused({ code: codes.unknown, message: 'a stream is not read forwards from its end' })
     const edges = wantsEdges(options)
     const found = await readStream(store, call, { name, from, backwards, count, encoding, edges, now })
     if (!found) call.send(notFound(name))
@@ -61,6 +64,8 @@ const serve = async (store: Store, call: Call, request: Request, { access, now }
     permissions.assertMayRead(undefined)
     const from = fromOf(all, () => positionOf(all.getPosition()))
     if (options.hasSubscription()) return subscribeToAll(store, call, { from, encoding, filter })
+    if (backwards && typeof from === 'number' && from > store.log.end())
+      throw new Refused({ code: codes.unknown, message: 'the position lies beyond the end' })
     await (backwards ? readAllBackwards : readAllForwards)(store, call, { from, count, encoding, filter: filter?.matches })
   } else throw invalid('a stream, or all of them, is required')
 }
@@ -70,13 +75,21 @@ const wantsEdges = (options: Request.Options): boolean => (options.getControlOpt
 
 type Ends = { hasStart(): boolean; hasEnd(): boolean }
 
-const fromOf = (options: Ends, place: () => number): From => (options.hasStart() ? 'start' : options.hasEnd() ? 'end' : place())
+/** 2^64−1 is the end; what no signed number of 64 bits holds is refused as on a real node. */
+const placeOf = (text: string, convert: (text: string) => number): From => {
+  const number = BigInt(text)
+  if (number === 2n ** 64n - 1n) return 'end'
+  if (number >= 2n ** 63n) throw new Refused({ code: codes.unknown, message: `${text} lies beyond 2^63−1` })
+  return convert(text)
+}
 
-const positionOf = (position: Request.Options.Position | undefined): number => {
+const fromOf = (options: Ends, place: () => From): From => (options.hasStart() ? 'start' : options.hasEnd() ? 'end' : place())
+
+const positionOf = (position: Request.Options.Position | undefined): From => {
   if (!position) throw invalid('a position is required')
   const commit = BigInt(position.getCommitPosition())
   if (commit < BigInt(position.getPreparePosition())) throw invalid('the commit position lies before the prepare position')
-  return Number(commit > Number.MAX_SAFE_INTEGER ? BigInt(Number.MAX_SAFE_INTEGER) : commit)
+  return placeOf(`${commit}`, (text) => Math.min(Number(text), Number.MAX_SAFE_INTEGER))
 }
 
 const standardWindow = 32
@@ -95,7 +108,7 @@ const filterOf = (options: Request.Options): SubscriptionFilter | undefined => {
   if (options.hasSubscription() && (window < 1 || multiplier < 1))
     throw invalid('the window and the checkpoint interval are at least 1')
   try {
-    return { matches: makeFilter({ on, regex, prefixes }), checkpointEvery: window * multiplier }
+    return { matches: makeFilter({ on, regex, prefixes }), window, checkpointEvery: window * multiplier }
   } catch (error) {
     throw invalid(`the filter's expression ${(error as Error).message}`)
   }

@@ -3,12 +3,13 @@ import { lengthDelimited, varintField } from '../../../../platform/protobuf.js'
 import type { Watchers } from '../../storage/watchers.js'
 import type { Call } from '../call.js'
 import { framed } from '../framing.js'
+import type { Checkpoint } from './checkpoints.js'
 
 // What a read tells beside the events: fields of `ReadResp`.
 const empty = new Uint8Array()
 export const confirmation = (): Buffer => framed(lengthDelimited(2, lengthDelimited(1, Buffer.from(randomUUID()))))
-export const checkpoint = (position: number): Buffer =>
-  framed(lengthDelimited(3, Buffer.concat([varintField(1, position), varintField(2, position)])))
+export const checkpoint = ({ commit, prepare }: Checkpoint): Buffer =>
+  framed(lengthDelimited(3, Buffer.concat([varintField(1, commit), varintField(2, prepare)])))
 export const firstRevision = (revision: number): Buffer => framed(varintField(5, revision))
 export const lastRevision = (revision: number): Buffer => framed(varintField(6, revision))
 export const caughtUp = framed(lengthDelimited(8, empty))

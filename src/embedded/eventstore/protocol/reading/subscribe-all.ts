@@ -2,6 +2,7 @@ import { openEvent } from '../../storage/event.js'
 import type { Store } from '../../storage/store.js'
 import type { Call } from '../call.js'
 import type { Encoding } from '../links.js'
+import { type Checkpoint, createCheckpoints } from './checkpoints.js'
 import { caughtUp, checkpoint, confirmation, createBell, fellBehind } from './notices.js'
 import type { From, SubscriptionFilter } from './options.js'
 import { createSink } from './sink.js'
@@ -14,6 +15,8 @@ export type SubscribeAllOptions = {
 
 /** Bytes of log behind the end at which a subscription isn't live any more. */
 const behind = 8 * 1024 * 1024
+/** Others get their turn after so many milliseconds of filtering. */
+const turn = 20
 
 /**
  * `$all` after a position, and then what comes. The subscription holds a place in the log, never events: a slow one reads them again
@@ -29,15 +32,11 @@ export const subscribeToAll = async (
   const bell = createBell(store.watchers, undefined, call)
   const after = typeof from === 'number' ? from : -1
   let next = from === 'start' ? 0 : from === 'end' ? log.end() : await log.align(from)
-  let considered = 0
-  let last = from === 'end' ? await lastPosition(store, next) : undefined
-  let told: number | undefined
+  const checkpoints = filter && createCheckpoints(filter, from === 'end' ? undefined : from === 'start' ? 0 : from)
   let live = false
 
-  const tell = (position: number): void => {
-    if (position === told) return
-    told = position
-    sink.add(checkpoint(position))
+  const tell = (reached: Checkpoint | undefined): void => {
+    if (reached) sink.add(checkpoint(reached))
   }
 
   sink.add(confirmation())
@@ -46,7 +45,7 @@ export const subscribeToAll = async (
     if (!chunk) {
       if (!live) {
         live = true
-        if (filter && last !== undefined) tell(last)
+        tell(checkpoints?.goLive())
         sink.add(caughtUp)
       }
       if (await sink.flush()) await bell.wait()
@@ -55,25 +54,23 @@ export const subscribeToAll = async (
     if (live && log.end() - next > behind) {
       live = false
       sink.add(fellBehind)
+      tell(checkpoints?.fallBehind())
     }
+    let turnBegan = performance.now()
     for (let i = 0; i < chunk.offsets.length; i++) {
       const position = chunk.positions[i]!
+      if (position === after) checkpoints?.skip()
       if (position <= after) continue
       const event = openEvent(chunk.buffer, chunk.offsets[i]!)
-      last = position
-      if (!filter || filter.matches(event)) sink.event(event, chunk.offsets[i]!, chunk.sizes[i]!)
-      if (filter && ++considered % filter.checkpointEvery === 0) tell(position)
+      const matches = !filter || filter.matches(event)
+      if (matches) sink.event(event, chunk.offsets[i]!, chunk.sizes[i]!)
+      tell(checkpoints?.consider(position, matches))
+      if (filter && performance.now() - turnBegan > turn) {
+        await new Promise(setImmediate)
+        turnBegan = performance.now()
+      }
       if (sink.isFull() && !(await sink.flush())) return
     }
     next = chunk.next
   }
-}
-
-const lastPosition = async (store: Store, end: number): Promise<number | undefined> => {
-  let before = end
-  for (let chunk = await store.log.backward(before); chunk; chunk = await store.log.backward(before)) {
-    if (chunk.positions.length > 0) return chunk.positions[0]
-    before = chunk.next
-  }
-  return undefined
 }
