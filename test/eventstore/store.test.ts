@@ -24,7 +24,7 @@ describe('a store', () => {
     const client = EventStoreDBClient.connectionString(node.url)
     const own = (count: number) =>
       client.appendToStream(
-        '$stats',
+        'stats',
         Array.from({ length: count }, () => jsonEvent({ type: '$statsCollected', data: {} })),
       )
     const place = async (n: number) => {
