@@ -3,7 +3,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expect } from 'chai'
-import { collect, event, events, failure, newStream, revisions, subject } from './store.js'
+import { appendText, collect, event, events, failure, newStream, revisions, subject } from './store.js'
 
 describe('reading a stream', () => {
   const { client, raw } = subject()
@@ -276,7 +276,7 @@ describe('links', () => {
 })
 
 describe("a stream's metadata", () => {
-  const { client } = subject()
+  const { client, raw } = subject()
   const stored = async (count: number, metadata: object): Promise<string> => {
     const stream = newStream()
     await client().appendToStream(stream, events(count))
@@ -363,10 +363,20 @@ describe("a stream's metadata", () => {
     it(`counts for nothing where it is ${data}`, async () => {
       const stream = newStream()
       await client().appendToStream(stream, events(3))
-      await client().appendToStream(`$$${stream}`, binaryEvent({ type: '$metadata', data: Buffer.from(data) }))
+      await appendText(raw(), `$$${stream}`, '$metadata', data)
       expect(await read(stream)).to.deep.equal([0, 1, 2])
     })
   }
+
+  it('counts for nothing where it is not marked as JSON', async () => {
+    const stream = newStream()
+    await client().appendToStream(stream, events(3))
+    const bytes = (text: string) => binaryEvent({ type: '$metadata', data: Buffer.from(text) })
+    await client().appendToStream(`$$${stream}`, bytes('{"$maxCount":1}'))
+    expect(await read(stream)).to.deep.equal([0, 1, 2])
+    await appendText(raw(), `$$${stream}`, '$metadata', '{"$maxCount":1}')
+    expect(await read(stream)).to.deep.equal([2])
+  })
 
   it('can be written with the stream not yet there', async () => {
     const stream = newStream()

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { EventStoreDBClient, type JSONEventData, jsonEvent, type ResolvedEvent } from '@eventstore/db-client'
+import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streamsGrpc from '@eventstore/db-client/generated/streams_grpc_pb.js'
-import { credentials, type ServiceError } from '@grpc/grpc-js'
+import streams from '@eventstore/db-client/generated/streams_pb.js'
+import { credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { startEventStore, type TestEventStore } from '../../support/eventstore.js'
 
 /** The store under test: the embedded node, or a real one where EVENTSTORE_URL names it. */
@@ -35,6 +37,30 @@ export const subject = (): Subject => {
   })
   return { client: () => client, url: () => url, raw: () => raw, embedded: () => embedded }
 }
+
+/** Appends one event of JSON whose text is as given, be it what it may: the client would write it anew. */
+export const appendText = (raw: ReturnType<Subject['raw']>, stream: string, type: string, text: string): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const identifier = new shared.StreamIdentifier()
+    identifier.setStreamName(Buffer.from(stream))
+    const options = new streams.AppendReq.Options()
+    options.setStreamIdentifier(identifier)
+    options.setAny(new shared.Empty())
+    const first = new streams.AppendReq()
+    first.setOptions(options)
+    const id = new shared.UUID()
+    id.setString(randomUUID())
+    const message = new streams.AppendReq.ProposedMessage()
+    message.setId(id)
+    message.getMetadataMap().set('type', type).set('content-type', 'application/json')
+    message.setData(Buffer.from(text))
+    const second = new streams.AppendReq()
+    second.setProposedMessage(message)
+    const call = raw.append(new Metadata(), (error, response) => (error ? reject(error) : resolve(response)))
+    call.write(first)
+    call.write(second)
+    call.end()
+  })
 
 export const newStream = (category = 'test'): string => `${category}-${randomUUID()}`
 

@@ -43,13 +43,18 @@ export const parseBounds = (data: Uint8Array): Bounds => {
   }
 }
 
-/** The same metadata with another `$tb`, to the letter. */
+/** The same metadata with another `$tb`, to the letter. What can't be understood is left out. */
 export const withTruncateBefore = (data: Uint8Array, revision: number): Buffer => {
   const text = Buffer.from(data).toString('utf8')
-  const member = parseObject(text) && topLevel(text).get('$tb')
-  if (!member) return Buffer.from(`{"$tb":${revision}}`)
-  return Buffer.from(`${text.slice(0, member.at)}${revision}${text.slice(member.end)}`)
+  if (!parseObject(text)) return Buffer.from(`{"$tb":${revision}}`)
+  const members = topLevel(text)
+  const member = members.get('$tb')
+  if (member) return Buffer.from(`${text.slice(0, member.at)}${revision}${text.slice(member.end)}`)
+  return Buffer.from(`{"$tb":${revision}${members.size > 0 ? ',' : ''}${text.slice(text.indexOf('{') + 1)}`)
 }
+
+/** Whether a metadata event's data can be understood. */
+export const isMetadata = (data: Uint8Array): boolean => parseObject(Buffer.from(data).toString('utf8'))
 
 const parseObject = (text: string): boolean => {
   try {

@@ -144,7 +144,8 @@ const storeOf = async (log: Log, index: StreamIndex, { now, wasRead, onFull }: S
     const entry = index.stream(metadataStreamOf(name))
     if (!entry || entry.last < 0 || entry.tombstoned) return undefined
     const event = eventAt(entry.id, entry.last)
-    return event && dataOf(event)
+    // What is not marked as JSON counts for nothing.
+    return event?.json ? dataOf(event) : undefined
   }
 
   const bounds = (name: string): Bounds => {

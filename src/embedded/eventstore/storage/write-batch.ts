@@ -3,7 +3,16 @@ import { type Decision, decideAppend, type StreamView } from './expected-revisio
 import type { StreamEntry } from './index/rows.js'
 import type { StreamIndex } from './index/stream-index.js'
 import { groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from './log/record.js'
-import { type Bounds, deletedMetadata, isMetadataStream, metadataStreamOf, parseBounds, withTruncateBefore } from './metadata.js'
+import {
+  type Bounds,
+  deletedMetadata,
+  isMetadata,
+  isMetadataStream,
+  metadataStreamOf,
+  parseBounds,
+  unbounded,
+  withTruncateBefore,
+} from './metadata.js'
 
 /** An event of a group that is being built, and where it will stand. */
 export type PendingEvent = { readonly id: string; readonly revision: number; readonly position: number; readonly size: number }
@@ -105,7 +114,7 @@ export const createWriteBatch = (committed: Committed, { position, salt, created
     else stream.last = revision
     if (isMetadataStream(stream.name)) {
       stream.data = event.data
-      open(stream.name.slice(2)).bounds = parseBounds(event.data)
+      open(stream.name.slice(2)).bounds = event.json ? parseBounds(event.data) : unbounded
     }
     return written
   }
@@ -133,8 +142,14 @@ export const createWriteBatch = (committed: Committed, { position, salt, created
       const before = open(metadataStreamOf(name)).data ?? committed.metadata(name) ?? deletedMetadata
       writeMetadata(name, withTruncateBefore(before, decision.first), newId())
     }
+    const owner = isMetadataStream(name) ? open(name.slice(2)) : undefined
+    const wasDeleted = owner?.bounds.deleted
     let last: PendingEvent | undefined
     for (const [index, event] of events.entries()) last = write(stream, event, decision.first + index)
+    // Whoever describes a deleted stream revives it, from where it ended.
+    const described = events.at(-1)!
+    if (owner && wasDeleted && described.json && isMetadata(described.data))
+      writeMetadata(owner.name, withTruncateBefore(described.data, owner.last + 1), newId())
     return { kind: 'written', last: last!.revision, position: last!.position }
   }
 
