@@ -9,6 +9,7 @@ import { type BridgeService, createBridgeService } from './bridge/service.js'
 import { type Commands, createCommands } from './commands/index.js'
 import type { Connections } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
+import { createFollowing, type Following } from './eventstore/follow.js'
 import { createAsOf } from './history/as-of.js'
 import { orderHistory } from './history/order.js'
 import type { Limiter } from './http/pipeline/rate-limits.js'
@@ -54,6 +55,8 @@ type Running = Connections & {
   readonly config: Config
   readonly log: Log
   readonly feed: Feed
+  /** What the commands are told of the whole shop's events. */
+  readonly following: Following
   readonly freshness: Freshness
   readonly queries: Queries
   readonly commands: Commands
@@ -154,8 +157,16 @@ const shared = (config: Config, { role, connections, log, workers = {} }: StartO
   if (!workers.metrics) registerStatusMetrics(registry, { client: database.pool, store, projections })
   const bridge = bridges(role) ? bridgeOf(config, connections, feed, log, closers) : undefined
   if (bridge) bridgeMetrics(registry, bridge)
-  const commands = createCommands(store, { ...config, ...secrets })
-  return { feed, freshness, queries: createQueries(database), commands, registry, projectionHealth, bridge }
+  const following = createFollowing(feed)
+  const commands = createCommands(
+    store,
+    { ...config, ...secrets },
+    {
+      isCurrent: following.isCurrent,
+      onError: (error, what) => log.warn({ err: error }, what),
+    },
+  )
+  return { feed, following, freshness, queries: createQueries(database), commands, registry, projectionHealth, bridge }
 }
 
 const bridgeOf = (
@@ -216,6 +227,7 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
   closers.push(sessions.close)
   const memory = await createMemory({ database, feed, categories: ['cart', 'product'], onFailure: fail })
   closers.push(memory.close)
+  void running.following.run(store, running.signal, running.commands.onEvents).catch(fail)
   const topic = topicOf(database, config)
   closers.push(topic.close)
   const streams = new AbortController()

@@ -1,18 +1,27 @@
-import { type Cart, type CartCommand, type CartLine, cart } from '../domain/cart.js'
+import { type Cart, type CartCommand, type CartLines, cart } from '../domain/cart.js'
 import { Rejected } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
 import { order } from '../domain/order.js'
-import { product } from '../domain/product.js'
+import { assertListed, isListed, product } from '../domain/product.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
-import { backOff, type CommandContext, type CommandKey, type Done, Unfinished } from './engine/context.js'
-import { assertRevision, type Clock, type Handle, repeatOf, timeAfter } from './engine/handle.js'
+import { type CommandContext, type CommandKey, type Done, retrying, Unfinished } from './engine/context.js'
 import { idOfKey, newId } from './engine/idempotency/command-key.js'
-import { type Loaded, nothing } from './engine/stream-state.js'
-import type { Streams } from './engine/streams.js'
-import { type OrderCommands, type OrderView, orderView } from './order.js'
+import { emptyStream, type StreamState } from './engine/stream-state.js'
+import type { Clock, Streams, Unstamped } from './engine/streams.js'
+import { assertRevision, repeatOf } from './engine/verdict.js'
+import {
+  giveUp,
+  hasOldPrice,
+  type OrderView,
+  orderView,
+  type PlaceOrder,
+  prepareOrder,
+  recoverOrder,
+  requestOrder,
+} from './order.js'
 
-export type CartView = { readonly cartId: UserId; readonly lines: readonly CartLine[] }
+export type CartView = { readonly cartId: UserId; readonly lines: CartLines }
 
 export type CartCommands = {
   /** The amount is added to what the cart has of the product. */
@@ -34,146 +43,128 @@ export type CartCommands = {
   readonly recoverCheckout: (context: CommandContext, cartId: UserId) => Promise<void>
 }
 
-type Dependencies = { readonly streams: Streams; readonly handle: Handle; readonly orders: OrderCommands; readonly clock: Clock }
+type Deps = { readonly streams: Streams; readonly clock: Clock }
 
-export const createCartCommands = ({ streams, handle, orders, clock }: Dependencies): CartCommands => {
-  const ask = async (context: CommandContext, command: Unstamped<CartCommand>) =>
-    done(
-      command.cartId,
-      await handle(cart, command.cartId, (state, at) => cart.decide({ ...command, at } as CartCommand, state), context),
-    )
+export const createCartCommands = (deps: Deps): CartCommands => ({
+  addItem: async (context, input) => {
+    await assertProduct(deps, context, input.productId)
+    return execute(deps, context, { type: 'AddItem', ...input })
+  },
+  changeAmount: (context, input) => execute(deps, context, { type: 'ChangeAmount', ...input }),
+  removeItem: (context, input) => execute(deps, context, { type: 'RemoveItem', ...input }),
+  checkout: (context, input) => checkout(deps, context, input),
+  recoverCheckout: (context, cartId) => recoverCheckout(deps, context, cartId),
+})
 
-  const addItem: CartCommands['addItem'] = async (context, input) => {
-    // Nothing checks the product when the cart is appended to, so a cached state is not enough.
-    const { state } = await streams.load(product, input.productId, context)
-    if (!state.added || state.retired) throw new Rejected('ProductNotFound', { productId: input.productId })
-    return ask(context, { type: 'AddItem', ...input })
-  }
+const execute = async ({ streams }: Deps, context: CommandContext, command: Unstamped<CartCommand>): Promise<Done<CartView>> => {
+  const { state, revision, position } = await streams.execute(cart, command.cartId, command, context)
+  return { value: { cartId: command.cartId, lines: state.lines }, revision, position }
+}
 
-  const checkout: CartCommands['checkout'] = async (context, { customerId, price, status = 'new' }) => {
-    for (let attempt = 0; ; attempt++) {
-      const before = await streams.load(cart, customerId, context)
-      const repeated = repeatOf(before, context)
-      if (repeated !== undefined) return answerOf(context, customerId, repeated)
-      if (before.state.checkout) {
-        await backOff(attempt, context)
-        continue
-      }
-      assertRevision(before, context)
-      const input = { customerId, items: itemsOf(before.state), status, ...(price !== undefined && { price }) }
-      const answer = await checkOutAs(context, await freshOrderId(context), before, input)
-      if (answer) return answer
-      await backOff(attempt, context)
-    }
-  }
+/** Nothing checks the product when the cart is appended to: only the order does again, which takes it out of the cart. */
+const assertProduct = async ({ streams }: Deps, context: CommandContext, productId: ProductId): Promise<void> => {
+  if (isListed((await streams.know(product, productId, context)).state)) return
+  assertListed((await streams.load(product, productId, context)).state, productId)
+}
 
-  /** Every checkout takes an order id that was never used: under a key, the first of the key's ids whose stream is empty. */
-  const freshOrderId = async (context: CommandContext): Promise<OrderId> => {
-    if (!context.key) return newId(clock())
-    for (let salt = 0; ; salt++) {
-      const orderId = idOfKey(context.key, salt)
-      if ((await streams.load(order, orderId, context)).revision === noStream) return orderId
-    }
-  }
+type Checkout = { customerId: UserId; price?: Cents; status?: string }
 
-  /** `undefined` where the cart has moved on before anything was written. */
-  const checkOutAs = async (
-    { key, ...context }: CommandContext,
-    orderId: OrderId,
-    before: Loaded<Cart>,
-    input: Parameters<OrderCommands['placeAs']>[3],
-  ): Promise<Done<OrderView> | undefined> => {
-    const cartId = input.customerId
-    let moved = false
-    let started = false
-    const start = async () => {
-      const events = cart.decide({ type: 'StartCheckout', cartId, orderId, at: timeAfter(before, clock) }, before.state)
-      try {
-        await streams.append(cart, cartId, before, events, context, key)
-        started = true
-      } catch (error) {
-        moved = error instanceof WrongRevision
-        throw error
-      }
-    }
+const checkout = (deps: Deps, context: CommandContext, input: Checkout): Promise<Done<OrderView>> => {
+  const { customerId, price, status = 'new' } = input
+  return retrying(context, async () => {
+    const before = await deps.streams.load(cart, customerId, context)
+    const accepted = repeatOf(before, context)
+    if (accepted !== undefined) return answerRepeat(deps, context, customerId, accepted)
+    if (before.state.checkout) return undefined
+    assertRevision(before, context)
+    if (before.state.lines.length === 0) throw new Rejected('CartEmpty')
+    const items = before.state.lines.map(({ productId, amount }) => ({ productId, quantity: amount }))
+    const asked = { customerId, items, status, ...(price !== undefined && { price }) }
     try {
-      if (before.state.lines.length === 0) throw new Rejected('CartEmpty')
-      const placed = await orders.placeAs(context, orderId, nothing(order.initial), input, start)
-      const { position } = await finish(context, cartId, orderId, true, key)
-      return { value: orderView(orderId, placed.state), revision: placed.revision, position }
+      return await checkOutAs(deps, context, await freshOrderId(deps, context), before, asked)
     } catch (error) {
-      if (moved) return undefined
-      if (started && error instanceof Rejected) await finish(context, cartId, orderId, false)
-      if (error instanceof WrongRevision) throw new Unfinished('recovery has decided this checkout', { cause: error })
+      if (hasOldPrice(error, input)) return undefined
       throw error
     }
-  }
+  })
+}
 
-  /** Ends the checkout while it is outstanding; `key`: whose checkout it was, so that its repeat is recognised. */
-  const finish = async (
-    context: CommandContext,
-    cartId: UserId,
-    orderId: OrderId,
-    placed: boolean,
-    key?: CommandKey,
-  ): Promise<Loaded<Cart>> => {
-    for (let attempt = 0; ; attempt++) {
-      const loaded = await streams.load(cart, cartId, context)
-      const events = cart.decide({ type: 'FinishCheckout', cartId, orderId, placed, at: timeAfter(loaded, clock) }, loaded.state)
-      if (events.length === 0) return loaded
-      try {
-        return await streams.append(cart, cartId, loaded, events, context, placed ? key : undefined)
-      } catch (error) {
-        if (!(error instanceof WrongRevision)) throw error
-        await backOff(attempt, context)
-      }
-    }
-  }
-
-  /** The answer of a checkout that was done before, which ended at this revision of the cart. */
-  const answerOf = async (context: CommandContext, cartId: UserId, revision: number): Promise<Done<OrderView>> => {
-    const outstanding = await streams.loadAsOf(cart, cartId, revision - 1, context)
-    const orderId = outstanding.state.checkout!.orderId
-    const { placedRevision } = (await streams.load(order, orderId, context)).state
-    const placed = await streams.loadAsOf(order, orderId, placedRevision, context)
-    const ended = await streams.load(cart, cartId, context)
-    return { value: orderView(orderId, placed.state), revision: placed.revision, position: ended.position }
-  }
-
-  const recoverCheckout: CartCommands['recoverCheckout'] = async (context, cartId) => {
-    const found = await streams.load(cart, cartId, context)
-    if (!found.state.checkout) return
-    const { orderId } = found.state.checkout
-    const seen = await streams.load(order, orderId, context)
-    if (seen.revision === noStream) {
-      // The fence: the checkout's own request, should it still come, finds a stream that isn't empty.
-      const events = order.decide({ type: 'GiveUp', orderId, reason: 'Unfinished', at: timeAfter(found, clock) }, seen.state)
-      try {
-        await streams.append(order, orderId, seen, events, context)
-      } catch (error) {
-        if (error instanceof WrongRevision) return recoverCheckout(context, cartId)
-        throw error
-      }
-    }
-    const { state } = await orders.recover(context, orderId)
-    await finish(context, cartId, orderId, state.placed, found.opened)
-  }
-
-  return {
-    addItem,
-    changeAmount: (context, input) => ask(context, { type: 'ChangeAmount', ...input }),
-    removeItem: (context, input) => ask(context, { type: 'RemoveItem', ...input }),
-    checkout,
-    recoverCheckout,
+/** Every checkout takes an order id that was never used: under a key, the first of the key's ids whose stream is empty. */
+const freshOrderId = async ({ streams, clock }: Deps, context: CommandContext): Promise<OrderId> => {
+  if (!context.key) return newId(clock())
+  for (let salt = 0; ; salt++) {
+    const orderId: OrderId = idOfKey(context.key, salt)
+    if ((await streams.load(order, orderId, context)).revision === noStream) return orderId
   }
 }
 
-type Unstamped<Command> = Command extends unknown ? Omit<Command, 'at'> : never
+/** Throws `WrongRevision` where the cart has moved on before anything was written. */
+const checkOutAs = async (
+  deps: Deps,
+  { key, ...context }: CommandContext,
+  orderId: OrderId,
+  before: StreamState<Cart>,
+  input: PlaceOrder,
+): Promise<Done<OrderView>> => {
+  const cartId = input.customerId
+  const noOrder = emptyStream(order.initial)
+  const prepared = await prepareOrder(deps, context, orderId, noOrder, input)
+  await deps.streams.decide(cart, cartId, before, { type: 'StartCheckout', cartId, orderId }, context, key)
+  try {
+    const placed = await requestOrder(deps, context, orderId, noOrder, prepared)
+    const { position } = await finishCheckout(deps, context, cartId, orderId, { placed: true, key })
+    return { value: orderView(orderId, placed.state), revision: placed.revision, position }
+  } catch (error) {
+    if (error instanceof Rejected) await finishCheckout(deps, context, cartId, orderId, { placed: false })
+    if (error instanceof WrongRevision) throw new Unfinished('recovery has decided this checkout', { cause: error })
+    throw error
+  }
+}
 
-const itemsOf = (state: Cart) => state.lines.map(({ productId, amount }) => ({ productId, quantity: amount }))
+/** Ends the checkout while it is outstanding; `key`: whose checkout it was, so that its repeat is recognised. */
+const finishCheckout = async (
+  { streams }: Deps,
+  context: CommandContext,
+  cartId: UserId,
+  orderId: OrderId,
+  { placed, key }: { readonly placed: boolean; readonly key?: CommandKey | undefined },
+): Promise<StreamState<Cart>> => {
+  // (Not under the context's own key: that of a checkout stands in its events, and is no reason to leave it outstanding.)
+  const { key: _, ifMatch: __, unchangedAt: ___, ...plain } = context
+  return retrying(plain, async (attempt) => {
+    const now = attempt === 0 ? streams.cached(cart, cartId) : undefined
+    const known = now?.state.checkout?.orderId === orderId ? now : await streams.load(cart, cartId, plain)
+    const command = { type: 'FinishCheckout' as const, cartId, orderId, placed }
+    return streams.decide(cart, cartId, known, command, plain, placed ? key : undefined)
+  })
+}
 
-const done = (cartId: UserId, { state, revision, position }: Loaded<Cart>): Done<CartView> => ({
-  value: { cartId, lines: state.lines },
-  revision,
-  position,
-})
+/** The answer of a checkout that was done before, which ended at this revision of the cart. */
+const answerRepeat = async (
+  { streams }: Deps,
+  context: CommandContext,
+  cartId: UserId,
+  revision: number,
+): Promise<Done<OrderView>> => {
+  const outstanding = await streams.loadAsOf(cart, cartId, revision - 1, context)
+  const orderId = outstanding.state.checkout!.orderId
+  const { placedRevision } = (await streams.load(order, orderId, context)).state
+  const placed = await streams.loadAsOf(order, orderId, placedRevision, context)
+  const ended = await streams.load(cart, cartId, context)
+  return { value: orderView(orderId, placed.state), revision: placed.revision, position: ended.position }
+}
+
+const recoverCheckout = (deps: Deps, context: CommandContext, cartId: UserId): Promise<void> =>
+  retrying(context, async () => {
+    const found = await deps.streams.load(cart, cartId, context)
+    if (!found.state.checkout) return done
+    const { orderId } = found.state.checkout
+    const seen = await deps.streams.load(order, orderId, context)
+    // The fence: the checkout's own request, should it still come, finds a stream that isn't empty.
+    if (seen.revision === noStream) await giveUp(deps, context, orderId, seen)
+    const { state } = await recoverOrder(deps, context, orderId)
+    await finishCheckout(deps, context, cartId, orderId, { placed: state.placed, key: found.openRequestKey })
+    return done
+  }).then(() => undefined)
+
+const done = true

@@ -24,7 +24,6 @@ export const createHttp = (deps: HttpDeps): Koa => {
     limits: createLimits(deps.config, deps.limiter),
     ownWrites: deps.ownWrites ?? createOwnWrites(),
   }
-  deps.sessions.tell(deps.commands.keys.saw)
   const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]
   const app = new Koa()
   // What breaks once an answer has begun: mostly a client that has left.

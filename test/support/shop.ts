@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { CommandContext, CommandKey } from '../../src/commands/engine/context.js'
 import type { AnyDecider } from '../../src/commands/engine/stream-state.js'
-import { type Commands, createCommands } from '../../src/commands/index.js'
+import { type CommandOptions, type Commands, createCommands } from '../../src/commands/index.js'
 import { cart as cartDecider } from '../../src/domain/cart.js'
 import type { DomainEvent } from '../../src/domain/decider.js'
 import type { AnyId, OrderId, ProductId, UserId } from '../../src/domain/ids.js'
@@ -13,8 +13,8 @@ import type { NewEvent, RecordedEvent, Store } from '../../src/eventstore/store.
 export const emailKey = 'an e-mail key for tests, long enough'
 
 /** The commands of one process: its own cache over the store. `claimYoung` 0: every unfinished claim is old. */
-export const processOver = (store: Store, settings: { claimYoung?: number; clock?: () => number } = {}): Commands =>
-  createCommands(store, { emailKey, bcryptCost: 4, claimYoung: settings.claimYoung ?? 0, cacheStreams: 1_000 }, settings.clock)
+export const processOver = (store: Store, settings: { claimYoung?: number } & CommandOptions = {}): Commands =>
+  createCommands(store, { emailKey, bcryptCost: 4, claimYoung: settings.claimYoung ?? 0, cacheStreams: 1_000 }, settings)
 
 export const context = (more: Partial<CommandContext> & { within?: number } = {}): CommandContext => {
   const { within = 10_000, ...rest } = more

@@ -53,7 +53,7 @@ export const fillDemo = async (store: Store, settings: CommandSettings): Promise
   const random = seeded(20_260)
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!
   let now = Date.now() - weeks * 7 * day
-  const commands = createCommands(store, settings, () => now)
+  const commands = createCommands(store, settings, { clock: () => now })
   const context = (actor: CommandContext['actor']): CommandContext => ({
     actor,
     correlationId: randomUUID(),

@@ -1,24 +1,25 @@
 import type { DomainEvent, Json } from '../../domain/decider.js'
 import type { RecordedEvent } from '../../eventstore/store.js'
-import { keysFrom, keysOf, type RememberedKey } from './idempotency/accepted-keys.js'
-import { type AnyDecider, type CarriedPart, type Loaded, nothing } from './stream-state.js'
+import { type AcceptedKey, keysFrom, keysOf } from './idempotency/accepted-keys.js'
+import { type AnyDecider, type CarriedPart, emptyStream, type StreamState } from './stream-state.js'
 
-type Carried = { readonly state: Json; readonly keys: readonly (readonly [string, RememberedKey])[] }
+type Carried = { readonly state: Json; readonly keys: readonly (readonly [string, AcceptedKey])[] }
 
 /** Characters of JSON text a part: below 500 kB as UTF-8 inside an event's JSON, whatever needs escaping. */
 const partSize = 160_000
 
-/** The events, in order, that carry the state and the remembered keys forward. */
-export const booksOf = <State, Event extends DomainEvent>(
-  decider: AnyDecider<State, Event>,
-  loaded: Loaded<State>,
+/** The events, in order, that carry the state and the accepted keys forward; none where the category doesn't. */
+export const carriedParts = <State, Event extends DomainEvent>(
+  { carryForward }: AnyDecider<State, Event>,
+  { state, keys, at }: StreamState<State>,
 ): { readonly type: string; readonly data: CarriedPart }[] => {
-  const carried: Carried = { state: decider.carryForward!.write(loaded.state), keys: keysOf(loaded.keys) }
+  if (!carryForward) return []
+  const carried: Carried = { state: carryForward.write(state), keys: keysOf(keys) }
   const text = JSON.stringify(carried)
   const parts = Math.ceil(text.length / partSize)
   return Array.from({ length: parts }, (_, i) => ({
-    type: decider.carryForward!.type,
-    data: { part: i + 1, parts, carried: text.slice(i * partSize, (i + 1) * partSize), at: loaded.at },
+    type: carryForward.type,
+    data: { part: i + 1, parts, carried: text.slice(i * partSize, (i + 1) * partSize), at },
   }))
 }
 
@@ -26,35 +27,26 @@ export const booksOf = <State, Event extends DomainEvent>(
  * The newest complete set of carried parts in events that come newest first: the state that it carries, and how many events are
  * newer. A set is complete when all of its parts stand one behind the other; any other is ignored.
  */
-export const carriedBy = <State, Event extends DomainEvent>(
-  decider: AnyDecider<State, Event>,
+export const newestCarried = <State, Event extends DomainEvent>(
+  { carryForward }: AnyDecider<State, Event>,
   newestFirst: readonly RecordedEvent[],
-): { readonly loaded: Loaded<State>; readonly newer: number } | undefined => {
-  const { carryForward: books } = decider
-  if (!books) return undefined
+): { readonly carried: StreamState<State>; readonly newer: number } | undefined => {
+  if (!carryForward) return undefined
+  const { type } = carryForward
   for (const [newer, event] of newestFirst.entries()) {
-    if (event.type !== books.type) continue
-    const { part, parts } = event.data as CarriedPart
+    if (event.type !== type) continue
+    const { part, parts, at } = event.data as CarriedPart
     const set = newestFirst.slice(newer, newer + parts)
-    const complete =
-      part === parts && set.length === parts && set.every((other, i) => isPart(other, books.type, parts - i, parts))
+    const complete = part === parts && set.length === parts && set.every((other, i) => isPart(other, type, parts - i, parts))
     if (!complete) continue
     const text = set
       .map(({ data }) => (data as CarriedPart).carried)
       .reverse()
       .join('')
     const { state, keys } = JSON.parse(text) as Carried
-    return {
-      newer,
-      loaded: {
-        ...nothing(books.read(state)),
-        revision: event.revision,
-        position: event.position,
-        at: (event.data as CarriedPart).at,
-        keys: keysFrom(keys),
-        booksClosed: event.revision,
-      },
-    }
+    const { revision, position } = event
+    const carried = { ...emptyStream(carryForward.read(state)), revision, position, at, keys: keysFrom(keys) }
+    return { newer, carried: { ...carried, carriedForwardAt: revision } }
   }
   return undefined
 }

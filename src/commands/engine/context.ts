@@ -1,4 +1,5 @@
 import type { UserId } from '../../domain/ids.js'
+import { WrongRevision } from '../../eventstore/store.js'
 import { Unavailable } from '../../platform/errors.js'
 
 /** What comes along with a command: who asks, under which key, and until when it is worth trying. */
@@ -7,9 +8,9 @@ export type CommandContext = {
   readonly correlationId: string
   readonly causationId?: string
   readonly traceparent?: string
-  /** From an Idempotency-Key; see `idempotency.ts`. */
+  /** From an Idempotency-Key; see `idempotency/command-key.ts`. */
   readonly key?: CommandKey
-  /** The revision at which this very command, under this key, changed nothing; see `keys.ts`. */
+  /** The revision at which this very command, under this key, changed nothing; see `idempotency/key-registry.ts`. */
   readonly unchangedAt?: number
   /** The revisions of which the stream must still have one. */
   readonly ifMatch?: readonly number[]
@@ -51,4 +52,35 @@ export const backOff = async (attempt: number, context: CommandContext): Promise
   assertInTime(context)
   await new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, context.deadline - performance.now())))
   assertInTime(context)
+}
+
+/** Milliseconds that one call of the store may take: a lost answer is asked for again well before the deadline. */
+export const remaining = ({ deadline }: CommandContext): number => Math.max(1, Math.min(2_000, deadline - performance.now()))
+
+/** Waits, and says why the store was waited for where the deadline passes. Throws `Unfinished`. */
+export const orUnfinished = async (waiting: Promise<void>, cause: Error): Promise<void> => {
+  try {
+    await waiting
+  } catch (error) {
+    throw error instanceof Unfinished ? new Unfinished(cause.message, { cause }) : error
+  }
+}
+
+/**
+ * Does the work until it has a result: again after a pause where it met another writer (`WrongRevision`), or where it says
+ * `undefined`: not yet. Throws `Unfinished` at the deadline.
+ */
+export const retrying = async <Result>(
+  context: CommandContext,
+  work: (attempt: number) => Promise<Result | undefined>,
+): Promise<Result> => {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const result = await work(attempt)
+      if (result !== undefined) return result
+    } catch (error) {
+      if (!(error instanceof WrongRevision)) throw error
+    }
+    await backOff(attempt, context)
+  }
 }

@@ -1,222 +1,209 @@
 import { randomUUID } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
-import type { DomainEvent } from '../../domain/decider.js'
-import {
-  type EventMetadata,
-  type NewEvent,
-  type RecordedEvent,
-  type Store,
-  StoreUnavailable,
-  WrongRevision,
-} from '../../eventstore/store.js'
-import { schemaOf } from '../../eventstore/upcast.js'
-import { booksOf, carriedBy } from './carry-forward.js'
-import { assertInTime, backOff, type CommandContext, type CommandKey, Unfinished } from './context.js'
-import { type AnyDecider, fold, type Loaded, nothing } from './stream-state.js'
+import type { Decider, DomainEvent } from '../../domain/decider.js'
+import type { RecordedEvent, Store } from '../../eventstore/store.js'
+import { appendCarryForward, appendMessages, messageOf } from './append.js'
+import type { CommandContext, CommandKey } from './context.js'
+import { loadStream, loadStreamAsOf } from './load.js'
+import { createQueue, type Queue } from './queue.js'
+import { createStreamCache } from './stream-cache.js'
+import { type AnyDecider, type Foldable, nameOf, type StreamState } from './stream-state.js'
+import { createTurns } from './turns.js'
+import { judge } from './verdict.js'
 
-/** Streams as commands see them: folded, cached, appended to in turn. */
+/** Milliseconds since 1970. */
+export type Clock = () => number
+
+/** A command as its caller gives it: the time of its events is put in when it is decided. */
+export type Unstamped<Command> = Command extends unknown ? Omit<Command, 'at'> : never
+
+/** What became of a command on one stream; `repeated`: its key was known, and this is how the stream stood then. */
+export type Handled<State> = StreamState<State> & { readonly repeated: boolean }
+
+/** Streams as commands see them: folded, cached, written to. */
 export type Streams = {
   /** What this process last knew, without asking the store: good enough to decide an append, and nothing else. */
-  readonly cached: <State, Event extends DomainEvent>(decider: AnyDecider<State, Event>, id: string) => Loaded<State> | undefined
-  /** As the store has it now. Throws `Unfinished` where it doesn't answer by the deadline. */
-  readonly load: <State, Event extends DomainEvent>(
+  readonly cached: <State, Event extends DomainEvent>(
     decider: AnyDecider<State, Event>,
     id: string,
-    context: CommandContext,
-  ) => Promise<Loaded<State>>
+  ) => StreamState<State> | undefined
+  /**
+   * The same, while it is kept current by the feed: it may also decide what a later step checks again. Else, and where the stream is not
+   * here yet, as `load`. (docs/decisions/0018)
+   */
+  readonly know: Load
+  /** As the store has it now. Throws `Unfinished` where it doesn't answer by the deadline. */
+  readonly load: Load
   /** As it was at a revision that it has. */
   readonly loadAsOf: <State, Event extends DomainEvent>(
     decider: AnyDecider<State, Event>,
     id: string,
     revision: number,
     context: CommandContext,
-  ) => Promise<Loaded<State>>
+  ) => Promise<StreamState<State>>
+  /** See `StreamCache.between`. */
+  readonly between: (
+    decider: { readonly category: string },
+    id: string,
+    after: number,
+    upTo: number,
+  ) => readonly Foldable[] | undefined
   /**
-   * Appends at the revision of `loaded`. An append whose answer is lost is repeated, the same to the byte, until the deadline: then
-   * `Unfinished`. Throws `WrongRevision` on a conflict. `key` is written into the events: they ask, or accept, under it.
+   * The one way in which a command changes a single stream: judged on what is known, appended, and again on a conflict, until the
+   * deadline; in turn with the others of this process, see `createQueue`. Throws `Rejected`, `KeyReused`, `PreconditionFailed`,
+   * `Unfinished`.
    */
+  readonly execute: <State, Command, Event extends DomainEvent>(
+    decider: Decider<State, Command, Event>,
+    id: string,
+    command: Unstamped<Command>,
+    context: CommandContext,
+  ) => Promise<Handled<State>>
+  readonly enqueue: Queue
+  /**
+   * A step of a protocol: decides the command on `from` and appends at its revision; `from` itself where there is nothing to write. `key` is
+   * written into the events: they ask, or accept, under it. Throws `Rejected`, `WrongRevision`, `Unfinished`.
+   */
+  readonly decide: <State, Command, Event extends DomainEvent>(
+    decider: Decider<State, Command, Event>,
+    id: string,
+    from: StreamState<State>,
+    command: Unstamped<Command>,
+    context: CommandContext,
+    key?: CommandKey,
+  ) => Promise<StreamState<State>>
+  /** The same for events that were decided before. */
   readonly append: <State, Event extends DomainEvent>(
     decider: AnyDecider<State, Event>,
     id: string,
-    loaded: Loaded<State>,
+    from: StreamState<State>,
     events: readonly Event[],
     context: CommandContext,
     key?: CommandKey,
-  ) => Promise<Loaded<State>>
+  ) => Promise<StreamState<State>>
+  /** The time of a next event: the clock's, or the preceding event's where that is later. */
+  readonly timeAfter: (stream: StreamState<unknown>) => string
   /** Runs what works on one stream one after the other inside this process. */
   readonly inTurn: <Result>(decider: { readonly category: string }, id: string, work: () => Promise<Result>) => Promise<Result>
+  /** Takes the events of the whole shop, in order, so that what is cached stays current. */
+  readonly onEvents: (events: readonly RecordedEvent[]) => void
 }
 
-/** Events after which a stream with books closes them again. */
-const booksEvery = 300
-const pageSize = 500
+type Load = <State, Event extends DomainEvent>(
+  decider: AnyDecider<State, Event>,
+  id: string,
+  context: CommandContext,
+) => Promise<StreamState<State>>
 
-export const nameOf = (decider: { readonly category: string }, id: string): string => `${decider.category}-${id}`
+export type StreamSettings = {
+  readonly store: Store
+  readonly clock: Clock
+  /** Streams kept folded. */
+  readonly cacheSize: number
+  /** Told the key of each command that an event written here accepts. */
+  readonly onAccepted?: (key: CommandKey) => void
+  /** Whether `onEvents` has been given all that the store had a moment ago. */
+  readonly isCurrent?: () => boolean
+  /** Told of what went wrong after a command was answered. */
+  readonly onError?: (error: unknown, what: string) => void
+}
 
-/** `cacheSize`: streams kept folded. `onAccepted`: told the key of each command that an event written here accepts. */
-export const createStreams = (
-  store: Store,
-  cacheSize: number,
-  onAccepted: (key: CommandKey) => void = () => undefined,
-): Streams => {
-  const cache = new LRUCache<string, Loaded<unknown>>({ max: Math.max(1, cacheSize) })
-  const turns = new Map<string, Promise<unknown>>()
+/** Events after which the state of a long stream is carried forward again, and how many milliseconds that may take. */
+const carriedEvery = 300
+const carryDeadline = 10_000
 
-  const remember = <State>(name: string, loaded: Loaded<State>): Loaded<State> => {
-    const known = cache.get(name)
-    if (!known || known.revision <= loaded.revision) cache.set(name, loaded)
-    return loaded
+export const createStreams = (settings: StreamSettings): Streams => {
+  const { store, clock, onAccepted, isCurrent = () => false, onError = warn } = settings
+  const cache = createStreamCache(settings.cacheSize)
+  const deps = { store, cache }
+  const turns = createTurns()
+  const carrying = new Set<string>()
+
+  const cached: Streams['cached'] = (decider, id) => cache.get(decider, nameOf(decider, id))
+  const inTurn: Streams['inTurn'] = (decider, id, work) => turns(nameOf(decider, id), work)
+  const timeAfter: Streams['timeAfter'] = ({ at }) => {
+    const now = new Date(clock()).toISOString()
+    return at > now ? at : now
   }
 
-  const read = async (name: string, options: Parameters<Store['read']>[1], context: CommandContext) => {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await store.read(name, { ...options, timeout: remaining(context) })
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error
-        await orUnfinished(backOff(attempt, context), error)
-      }
-    }
-  }
-
-  const cached: Streams['cached'] = (decider, id) => cache.get(nameOf(decider, id)) as never
-
-  const load: Streams['load'] = async (decider, id, context) => {
-    const loaded = await loadNewest(decider, id, context)
+  const load: Load = async (decider, id, context) => {
+    const loaded = await loadStream(deps, decider, id, context)
     context.onPosition?.(loaded.position)
     return loaded
   }
 
-  const loadNewest: Streams['load'] = async (decider, id, context) => {
+  const write: Parameters<typeof createQueue>[0]['append'] = async (decider, id, from, messages, context) => {
+    const written = await appendMessages(deps, decider, id, from, messages, context)
+    if (decider.carryForward && written.revision - written.carriedForwardAt >= carriedEvery) carryForward(decider, id)
+    return written
+  }
+
+  /** After the answer: nobody waits for it but who writes to the same stream next. */
+  const carryForward = <State, Event extends DomainEvent>(decider: AnyDecider<State, Event>, id: string): void => {
     const name = nameOf(decider, id)
-    const known = cached(decider, id)
-    if (!known && decider.carryForward) return remember(name, await loadWhole(decider, name, undefined, context))
-    // Each page is remembered: a stream that takes longer to read than a command may is read on by the next one.
-    for (let loaded = known ?? nothing(decider.initial); ; ) {
-      const page = await read(name, { from: loaded.revision + 1, maxCount: pageSize }, context)
-      loaded = remember(
-        name,
-        page.reduce((state, event) => fold(decider, state, event), loaded),
-      )
-      if (page.length < pageSize) return loaded
-      // So far behind, the way back from the end is shorter where the books were closed since.
-      if (decider.carryForward) return remember(name, await loadWhole(decider, name, undefined, context))
+    if (carrying.has(name)) return
+    carrying.add(name)
+    const work = async (): Promise<void> => {
+      const newest = cached(decider, id)
+      if (!newest || newest.revision - newest.carriedForwardAt < carriedEvery) return
+      const context = { actor: 'system' as const, correlationId: randomUUID(), deadline: performance.now() + carryDeadline }
+      await appendCarryForward(deps, decider, id, newest, context)
     }
+    turns(name, work)
+      .catch((error) => onError(error, `${name}: its state could not be carried forward`))
+      .finally(() => carrying.delete(name))
   }
 
-  /** Backwards to where the books were last closed; from the start where the category has none. */
-  const loadWhole = async <State, Event extends DomainEvent>(
-    decider: AnyDecider<State, Event>,
-    name: string,
-    upTo: number | undefined,
-    context: CommandContext,
-  ): Promise<Loaded<State>> => {
-    const newestFirst: RecordedEvent[] = []
-    for (let from = upTo; ; ) {
-      const page = await read(name, { direction: 'backwards', maxCount: pageSize, ...(from !== undefined && { from }) }, context)
-      newestFirst.push(...page)
-      const carried = carriedBy(decider, newestFirst)
-      if (carried)
-        return newestFirst.slice(0, carried.newer).reduceRight((loaded, event) => fold(decider, loaded, event), carried.loaded)
-      const oldest = page.at(-1)
-      if (page.length < pageSize || !oldest || oldest.revision === 0) break
-      from = oldest.revision - 1
+  const accepted = <Event extends DomainEvent>(
+    says: AnyDecider<unknown, Event>['says'],
+    events: readonly Event[],
+    key: CommandKey | undefined,
+  ): void => {
+    if (key && events.some(({ type }) => says[type as Event['type']] === 'accepted')) onAccepted?.(key)
+  }
+
+  const append: Streams['append'] = async (decider, id, from, events, context, key) => {
+    if (events.length === 0) return from
+    const messages = events.map((event) => messageOf(event, context, key))
+    const written = await write(decider, id, from, messages, context)
+    context.onPosition?.(written.position)
+    accepted(decider.says, events, key)
+    return written
+  }
+
+  const enqueue = createQueue({ cached, load, append: write, inTurn: turns })
+
+  const execute: Streams['execute'] = async (decider, id, command, context) => {
+    const { verdict, stream } = await enqueue(decider, id, {
+      context,
+      key: context.key,
+      judge: (known) => judge(known, () => decider.decide(stamped(command, timeAfter(known)), known.state), context),
+    })
+    if (verdict.do === 'refuse') throw verdict.why
+    if (verdict.do === 'repeat') {
+      return { ...(await loadStreamAsOf(deps, decider, id, verdict.revision, context)), repeated: true }
     }
-    return newestFirst.reduceRight((loaded, event) => fold(decider, loaded, event), nothing(decider.initial))
+    if (verdict.do === 'append') accepted(decider.says, verdict.events, context.key)
+    return { ...stream, repeated: false }
   }
 
-  const loadAsOf: Streams['loadAsOf'] = (decider, id, revision, context) =>
-    loadWhole(decider, nameOf(decider, id), revision, context)
-
-  const append: Streams['append'] = async (decider, id, loaded, events, context, key) => {
-    const name = nameOf(decider, id)
-    const messages = events.map(({ type, data }) => ({ id: randomUUID(), type, data, metadata: metadataOf(type, context, key) }))
-    const { revision, position } = await appendSurely(name, messages, loaded.revision, context)
-    const next = messages.reduce(
-      (state, message, i) => fold(decider, state, { ...message, revision: loaded.revision + 1 + i, position }),
-      loaded,
-    )
-    if (next.revision !== revision) throw new Error(`${name}: the store wrote revision ${revision}, expected ${next.revision}`)
-    context.onPosition?.(position)
-    if (key && events.some(({ type }) => decider.says[type as (typeof events)[number]['type']] === 'accepted')) onAccepted(key)
-    return closeBooks(decider, name, remember(name, next), context)
-  }
-
-  const appendSurely = async (name: string, messages: readonly NewEvent[], at: number, context: CommandContext) => {
-    // What is begun too late would only be work for recovery.
-    assertInTime(context)
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await store.append(name, messages, at, remaining(context))
-      } catch (error) {
-        if (error instanceof WrongRevision) await forgetIfGone(name, at, context)
-        if (!(error instanceof StoreUnavailable)) throw error
-        // Only of a first try it is certain that nothing was written, and waiting makes no space.
-        if (error.full && attempt === 0) throw error
-        await orUnfinished(backOff(attempt, context), error)
-      }
-    }
-  }
-
-  /** A store that was put back to an older state is behind the cache: reading on from there would find nothing, for ever. */
-  const forgetIfGone = async (name: string, revision: number, context: CommandContext): Promise<void> => {
-    const [newest] = await read(name, { direction: 'backwards', maxCount: 1 }, context)
-    if (!newest || newest.revision < revision) cache.delete(name)
-  }
-
-  const closeBooks = async <State, Event extends DomainEvent>(
-    decider: AnyDecider<State, Event>,
-    name: string,
-    loaded: Loaded<State>,
-    context: CommandContext,
-  ): Promise<Loaded<State>> => {
-    if (!decider.carryForward || loaded.revision - loaded.booksClosed < booksEvery) return loaded
-    let last = loaded
-    try {
-      for (const part of booksOf(decider, loaded)) {
-        const message = { id: randomUUID(), ...part, metadata: metadataOf(part.type, { ...context, actor: 'system' }) }
-        const { revision, position } = await store.append(name, [message], last.revision, remaining(context))
-        last = { ...last, revision, position }
-      }
-    } catch (error) {
-      // The books only make loading shorter: an incomplete set is ignored, and the next append closes them again.
-      if (error instanceof WrongRevision || error instanceof StoreUnavailable) return loaded
-      throw error
-    }
-    return remember(name, { ...last, booksClosed: last.revision })
-  }
-
-  const inTurn: Streams['inTurn'] = async (decider, id, work) => {
-    const name = nameOf(decider, id)
-    const before = turns.get(name)
-    const turn = before ? before.then(work, work) : work()
-    turns.set(name, turn)
-    try {
-      return await turn
-    } finally {
-      if (turns.get(name) === turn) turns.delete(name)
-    }
-  }
-
-  return { cached, load, loadAsOf, append, inTurn }
-}
-
-/** Milliseconds that one call may take: a lost answer is asked for again well before the deadline. */
-const remaining = ({ deadline }: CommandContext): number => Math.max(1, Math.min(2_000, deadline - performance.now()))
-
-const orUnfinished = async (waiting: Promise<void>, cause: Error): Promise<void> => {
-  try {
-    await waiting
-  } catch (error) {
-    throw error instanceof Unfinished ? new Unfinished(cause.message, { cause }) : error
+  return {
+    cached,
+    know: async (decider, id, context) => (isCurrent() && cached(decider, id)) || load(decider, id, context),
+    load,
+    loadAsOf: (decider, id, revision, context) => loadStreamAsOf(deps, decider, id, revision, context),
+    between: (decider, id, after, upTo) => cache.between(nameOf(decider, id), after, upTo),
+    execute,
+    enqueue,
+    decide: (decider, id, from, command, context, key) =>
+      append(decider, id, from, decider.decide(stamped(command, timeAfter(from)), from.state), context, key),
+    append,
+    timeAfter,
+    inTurn,
+    onEvents: cache.onEvents,
   }
 }
 
-const metadataOf = (type: string, context: CommandContext, key?: CommandKey): EventMetadata => ({
-  $correlationId: context.correlationId,
-  ...(context.causationId && { $causationId: context.causationId }),
-  ...(key && { commandId: key.commandId, requestHash: key.requestHash }),
-  actor: context.actor,
-  schema: schemaOf(type),
-  ...(context.traceparent && { traceparent: context.traceparent }),
-})
+/** A command is what its caller gave and the time; that the two together are it, the compiler can't see. */
+const stamped = <Command>(command: Unstamped<Command>, at: string): Command => ({ ...command, at }) as Command
+
+const warn = (error: unknown, what: string): void => process.emitWarning(`${what}: ${String(error)}`)

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { booksOf, carriedBy } from '../../../src/commands/engine/carry-forward.js'
+import { carriedParts, newestCarried } from '../../../src/commands/engine/carry-forward.js'
 import { type CommandKey, Unfinished } from '../../../src/commands/engine/context.js'
 import { idOfKey } from '../../../src/commands/engine/idempotency/command-key.js'
-import { nothing } from '../../../src/commands/engine/stream-state.js'
+import { emptyStream } from '../../../src/commands/engine/stream-state.js'
 import type { Commands } from '../../../src/commands/index.js'
 import { Rejected } from '../../../src/domain/decider.js'
 import { type Email, normaliseEmail } from '../../../src/domain/email.js'
@@ -576,7 +576,7 @@ describe('carried parts of which some are missing', () => {
   const partsOf = (letter: string) => {
     const name = letter.repeat(400_000)
     const state = product.evolve(product.initial, { type: 'ProductAdded', data: { productId, name, stock: 5, at } }, 0)
-    return booksOf(product, { ...nothing(state), at })
+    return carriedParts(product, { ...emptyStream(state), at })
   }
   const renamed = { type: 'ProductRenamed', data: { productId, name: 'x', at } }
   const recorded = (events: readonly { type: string; data: object }[]): RecordedEvent[] =>
@@ -608,21 +608,21 @@ describe('carried parts of which some are missing', () => {
     { name: 'they begin anew', torn: [first!, second!, renamed, first!, second!] },
   ]) {
     it(`give way to the complete set before them where ${name}`, () => {
-      const carried = carriedBy(product, recorded([renamed, ...older, renamed, ...torn]))
+      const carried = newestCarried(product, recorded([renamed, ...older, renamed, ...torn]))
       expect(carried?.newer).to.equal(1 + torn.length)
-      expect(carried?.loaded.revision).to.equal(3)
-      expect(carried?.loaded.state.name[0]).to.equal('o')
+      expect(carried?.carried.revision).to.equal(3)
+      expect(carried?.carried.state.name[0]).to.equal('o')
     })
 
     it(`are ignored where ${name} and there is no other set`, () => {
-      expect(carriedBy(product, recorded([renamed, ...torn]))).to.equal(undefined)
+      expect(newestCarried(product, recorded([renamed, ...torn]))).to.equal(undefined)
     })
   }
 
   it('give way to the newest of complete sets', () => {
-    const carried = carriedBy(product, recorded([...older, renamed, ...newer, renamed]))
+    const carried = newestCarried(product, recorded([...older, renamed, ...newer, renamed]))
     expect(carried?.newer).to.equal(1)
-    expect(carried?.loaded.revision).to.equal(6)
-    expect(carried?.loaded.state.name[0]).to.equal('n')
+    expect(carried?.carried.revision).to.equal(6)
+    expect(carried?.carried.state.name[0]).to.equal('n')
   })
 })

@@ -1,11 +1,9 @@
 import { createCartCommands } from '../../../src/commands/cart.js'
 import type { CommandContext, Done } from '../../../src/commands/engine/context.js'
-import { createHandle } from '../../../src/commands/engine/handle.js'
 import { createStreams } from '../../../src/commands/engine/streams.js'
 import type { Commands } from '../../../src/commands/index.js'
 import { createOrderCommands } from '../../../src/commands/order.js'
 import { createProductCommands } from '../../../src/commands/product.js'
-import { createStock } from '../../../src/commands/stock.js'
 import { createUserCommands } from '../../../src/commands/user.js'
 import { Rejected } from '../../../src/domain/decider.js'
 import type { Random } from '../eventstore/disk.js'
@@ -17,7 +15,7 @@ import { startAgain, virtualNow } from './virtual.js'
 export type Answer<Value> = { readonly reason: string; readonly done?: Done<Value>; readonly refused: boolean }
 
 /** Without what a process remembers beside the streams: these must do alone. */
-export type WorldCommands = Omit<Commands, 'keys'>
+export type WorldCommands = Omit<Commands, 'onEvents'>
 
 /** One run: a store, processes that share it, and what was seen to be wrong. */
 export type World = Scheduler & {
@@ -75,14 +73,13 @@ export const createWorld = (seed: number, answers: Map<string, number>): World =
   const scheduler = createScheduler(random, log, trace)
 
   const process: World['process'] = (name, { cacheStreams = 1_000, claimYoung = 0 } = {}) => {
-    const streams = createStreams(scheduler.storeOf(name), cacheStreams)
-    const handle = createHandle(streams, clock)
-    const orders = createOrderCommands(streams, createStock(streams, clock), clock)
+    const streams = createStreams({ store: scheduler.storeOf(name), clock, cacheSize: cacheStreams })
+    const deps = { streams, clock }
     return {
-      orders,
-      cart: createCartCommands({ streams, handle, orders, clock }),
-      products: createProductCommands(streams, handle, clock),
-      users: createUserCommands({ streams, handle, passwords, emailKey: 'key', claimYoung, clock }),
+      orders: createOrderCommands(deps),
+      cart: createCartCommands(deps),
+      products: createProductCommands(deps),
+      users: createUserCommands({ ...deps, passwords, emailKey: 'key', claimYoung }),
     }
   }
 

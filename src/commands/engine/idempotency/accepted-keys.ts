@@ -1,56 +1,56 @@
 import type { CommandKey } from '../context.js'
 
 /** A command that a stream accepted under an idempotency key: at which revision, and when. */
-export type RememberedKey = { readonly revision: number; readonly requestHash: string; readonly at: string }
+export type AcceptedKey = { readonly revision: number; readonly requestHash: string; readonly at: string }
 
 /**
  * The keys of a stream, oldest first. A busy stream has many in a day, and each is added to a version that others still hold: so the few
- * newest stand beside the many older ones, which are copied only when those have become some more.
+ * newest are a map of their own, and the many older ones are copied only when that has grown.
  */
-export type RememberedKeys = {
-  readonly older: ReadonlyMap<string, RememberedKey>
-  readonly newest: ReadonlyMap<string, RememberedKey>
+export type AcceptedKeys = {
+  readonly older: ReadonlyMap<string, AcceptedKey>
+  readonly newest: ReadonlyMap<string, AcceptedKey>
 }
 
 const dayInMilliseconds = 86_400_000
 const keysKept = 1_000
-/** How many stand beside: copying these at each step and all at the end costs least at about the root of the older ones' number. */
-const beside = 128
+/** Size of the small map: each key copies it, and each time that it is full all keys: least work at about √n (128 suits 16,000 keys). */
+const newestKept = 128
 
-export const noKeys: RememberedKeys = { older: new Map(), newest: new Map() }
+export const noKeys: AcceptedKeys = { older: new Map(), newest: new Map() }
 
-export const rememberedAs = ({ older, newest }: RememberedKeys, commandId: string): RememberedKey | undefined =>
+export const findKey = ({ older, newest }: AcceptedKeys, commandId: string): AcceptedKey | undefined =>
   newest.get(commandId) ?? older.get(commandId)
 
-export const keysFrom = (entries: readonly (readonly [string, RememberedKey])[]): RememberedKeys => ({
+export const keysFrom = (entries: readonly (readonly [string, AcceptedKey])[]): AcceptedKeys => ({
   older: new Map(entries),
   newest: new Map(),
 })
 
 /** Remembers it, and forgets, now and then, what is older than a day and beyond the last thousand. */
 export const withKey = (
-  { older, newest }: RememberedKeys,
+  { older, newest }: AcceptedKeys,
   { commandId, requestHash }: CommandKey,
   revision: number,
   at: string,
-): RememberedKeys => {
+): AcceptedKeys => {
   const more = new Map(newest)
   more.delete(commandId)
   more.set(commandId, { revision, requestHash, at })
-  return more.size <= beside ? { older, newest: more } : { older: joined({ older, newest: more }, at), newest: new Map() }
+  return more.size <= newestKept ? { older, newest: more } : { older: merged({ older, newest: more }, at), newest: new Map() }
 }
 
-export const keysOf = (keys: RememberedKeys): readonly (readonly [string, RememberedKey])[] => [...keys.older, ...keys.newest]
+export const keysOf = (keys: AcceptedKeys): readonly (readonly [string, AcceptedKey])[] => [...keys.older, ...keys.newest]
 
-const joined = (keys: RememberedKeys, at: string): RememberedKeys['older'] => {
+const merged = (keys: AcceptedKeys, at: string): AcceptedKeys['older'] => {
   const all = new Map(keys.older)
-  for (const [commandId, remembered] of keys.newest) {
+  for (const [commandId, accepted] of keys.newest) {
     all.delete(commandId)
-    all.set(commandId, remembered)
+    all.set(commandId, accepted)
   }
   const yesterday = Date.parse(at) - dayInMilliseconds
-  for (const [oldest, remembered] of all) {
-    if (all.size <= keysKept || Date.parse(remembered.at) >= yesterday) break
+  for (const [oldest, accepted] of all) {
+    if (all.size <= keysKept || Date.parse(accepted.at) >= yesterday) break
     all.delete(oldest)
   }
   return all

@@ -12,18 +12,23 @@ import { type CommandContext, type CommandKey, KeyReused } from '../context.js'
 export type Keys = {
   /**
    * Runs a command. Throws `KeyReused`, before anything is read, where its key is known, or under way, for another request.
-   * `changes`: its request names the stream, and may change nothing there; then a repeat is told so.
    */
   readonly guard: <Result extends Answered>(
     context: CommandContext,
     command: (context: CommandContext) => Promise<Result>,
-    changes?: boolean,
+    policy?: Policy,
   ) => Promise<Result>
   /** Takes the key of an accepted command. */
   readonly accepted: (key: CommandKey) => void
   /** Takes the keys of what was accepted elsewhere, from the events of the whole shop. */
-  readonly saw: (events: readonly Seen[]) => void
+  readonly onEvents: (events: readonly Seen[]) => void
 }
+
+/**
+ * What an idempotency key means to a command. `creates`: the key names the stream. `changes`: the request names it, and may change nothing
+ * there; then a repeat is told so. `unguarded`: the command takes no key.
+ */
+export type Policy = 'creates' | 'changes' | 'unguarded'
 
 type Answered = { readonly revision: number }
 
@@ -38,6 +43,28 @@ const saysOf: ReadonlyMap<string, { readonly [type: string]: Says }> = new Map(
 )
 
 /** `size`: keys that are remembered, the newest; 100,000 take some 25 MB. */
+/** The commands of a noun, guarded as the table says: it names each of them. */
+export const guarded = <Commands extends { readonly [Name in keyof Commands]: AnyCommand }>(
+  keys: Pick<Keys, 'guard'>,
+  commands: Commands,
+  policies: { readonly [Name in keyof Commands]: Policy },
+): Commands => {
+  const names = Object.keys(policies) as (keyof Commands)[]
+  const entries = names.map((name): [keyof Commands, Guardable] => {
+    const command = commands[name] as unknown as Guardable
+    const policy = policies[name]
+    return [
+      name,
+      policy === 'unguarded' ? command : (context, input) => keys.guard(context, (told) => command(told, input), policy),
+    ]
+  })
+  return Object.fromEntries(entries) as unknown as Commands
+}
+
+type AnyCommand = (context: CommandContext, input: never) => Promise<unknown>
+/** What is guarded answers with a revision; the guard needs to know nothing of its input. */
+type Guardable = (context: CommandContext, input: unknown) => Promise<Answered>
+
 export const createKeys = (size = 100_000): Keys => {
   const known = new Map<string, Known>()
   const underWay = new Map<string, { readonly requestHash: string; readonly times: number }>()
@@ -56,9 +83,9 @@ export const createKeys = (size = 100_000): Keys => {
     else underWay.set(commandId, { requestHash, times: before + times })
   }
 
-  const guard: Keys['guard'] = async (context, command, changes = false) => {
+  const guard: Keys['guard'] = async (context, command, policy = 'creates') => {
     const { key } = context
-    if (!key) return command(context)
+    if (!key || policy === 'unguarded') return command(context)
     const before = known.get(key.commandId)
     const other = before ?? underWay.get(key.commandId)
     if (other && other.requestHash !== key.requestHash) throw new KeyReused('the Idempotency-Key was used for another request')
@@ -66,14 +93,15 @@ export const createKeys = (size = 100_000): Keys => {
     try {
       const done = await command(before?.unchangedAt === undefined ? context : { ...context, unchangedAt: before.unchangedAt })
       // Whatever was accepted by an event has said so by now.
-      if (changes && !known.has(key.commandId)) remember(key, { requestHash: key.requestHash, unchangedAt: done.revision })
+      if (policy === 'changes' && !known.has(key.commandId))
+        remember(key, { requestHash: key.requestHash, unchangedAt: done.revision })
       return done
     } finally {
       enter(key, -1)
     }
   }
 
-  const saw: Keys['saw'] = (events) => {
+  const onEvents: Keys['onEvents'] = (events) => {
     for (const { type, streamId, metadata } of events) {
       const { commandId, requestHash } = metadata ?? {}
       if (commandId === undefined || requestHash === undefined) continue
@@ -82,5 +110,5 @@ export const createKeys = (size = 100_000): Keys => {
     }
   }
 
-  return { guard, accepted, saw }
+  return { guard, accepted, onEvents }
 }

@@ -17,7 +17,7 @@ describe('the keys that a process remembers', () => {
   it('refuse another request under a key that was accepted, here or elsewhere, before it does anything', async () => {
     for (const learn of [
       (keys: ReturnType<typeof createKeys>) => keys.accepted(key),
-      ({ saw }: ReturnType<typeof createKeys>) => saw([accepts]),
+      ({ onEvents }: ReturnType<typeof createKeys>) => onEvents([accepts]),
     ]) {
       const keys = createKeys()
       learn(keys)
@@ -34,7 +34,7 @@ describe('the keys that a process remembers', () => {
 
   it('learn nothing from events that only ask, or that are of no shop’s stream', async () => {
     const keys = createKeys()
-    keys.saw([
+    keys.onEvents([
       { ...accepts, type: 'OrderRequested' },
       { ...accepts, type: 'OrderChangeRequested' },
       { ...accepts, streamId: 'cart-6b03dbc100000000000fec01', type: 'CheckoutStarted' },
@@ -57,7 +57,7 @@ describe('the keys that a process remembers', () => {
 
   it('tell a repeat at which revision it changed nothing', async () => {
     const keys = createKeys()
-    await keys.guard(context({ key }), at(7), true)
+    await keys.guard(context({ key }), at(7), 'changes')
     expect(await keys.guard(context({ key }), async ({ unchangedAt = -1 }) => ({ revision: unchangedAt }))).to.deep.equal({
       revision: 7,
     })
