@@ -6,6 +6,7 @@ import {
   jsonEvent,
   type StreamingRead,
   StreamNotFoundError,
+  UnknownError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
 import { Unavailable } from '../platform/errors.js'
@@ -236,7 +237,10 @@ export const connectStore = (url: string): Store => {
   }
 
   const eventAt: Store['eventAt'] = async (position) => {
-    const [event] = await page({ fromPosition: position, maxCount: 1 }, defaultTimeout)
+    const [event] = await page({ fromPosition: position, maxCount: 1 }, defaultTimeout).catch((error: StoreUnavailable) => {
+      if (isInsideRecord(error.cause)) return []
+      throw error
+    })
     return event && event.position!.commit === position.commit ? recorded(event) : undefined
   }
 
@@ -245,6 +249,10 @@ export const connectStore = (url: string): Store => {
 
 /** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */
 const heard = <S extends EventEmitter>(stream: S): S => stream.on('error', () => undefined)
+
+/** How a store refuses to read `$all` from inside a record: 24.10 names it; 23.10 says the same of a log that is damaged. */
+const isInsideRecord = (cause: unknown): boolean =>
+  cause instanceof UnknownError && /ReadAllResult: (InvalidPosition|Error)$/.test(cause.message)
 
 const isSystem = (type: string): boolean => type.startsWith('$')
 

@@ -18,6 +18,23 @@ describe('a store', () => {
     await node.stop()
   })
 
+  it('finds no event at a position inside one, in the whole log or beyond its end', async () => {
+    const node = await startEventStore()
+    const store = connectStore(node.url)
+    const place = async () => (await store.append(`order-${randomUUID()}`, [newEvent()], noStream)).position
+    const newEvent = () => ({ id: randomUUID(), type: 'OrderPlaced', data: {}, metadata: {} })
+    const commit = await place()
+    await place()
+    const at = async (position: bigint) => (await store.eventAt({ commit: position, prepare: position }))?.type
+    expect([await at(commit), await at(commit + 1n), await at(commit + 1_000_000n)]).to.deep.equal([
+      'OrderPlaced',
+      undefined,
+      undefined,
+    ])
+    await store.close()
+    await node.stop()
+  })
+
   it("finds the newest event behind any number of the store's own, and looks through them once", async () => {
     const node = await startEventStore()
     const store = connectStore(node.url)

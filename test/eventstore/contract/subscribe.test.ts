@@ -125,6 +125,15 @@ describe('subscribing to $all', () => {
     await Promise.all([start, after, end].map((log) => log.stop()))
   })
 
+  it('refuses a position inside an event', async () => {
+    const { position } = await client().appendToStream(newStream(), event())
+    const inside = { commit: position!.commit + 1n, prepare: position!.prepare + 1n }
+    await client().appendToStream(newStream(), event())
+    const log = listen(client().subscribeToAll({ fromPosition: inside }))
+    await log.until(() => log.said.some((word) => word.startsWith('error')))
+    expect(log.events).to.deep.equal([])
+  })
+
   it('says once that it has caught up', async () => {
     const log = listen(client().subscribeToAll())
     await log.until(live(log))

@@ -3,8 +3,11 @@ import type { Chunk } from '../../storage/log/chunk.js'
 import type { Store } from '../../storage/store.js'
 import type { Call } from '../call.js'
 import type { Filter } from '../filter.js'
+import { codes } from '../framing.js'
 import type { Encoding } from '../links.js'
+import { Refused } from '../requests.js'
 import type { From } from './options.js'
+import { beginAt } from './position.js'
 import { createSink, pack } from './sink.js'
 
 export type AllOptions = {
@@ -14,12 +17,19 @@ export type AllOptions = {
   readonly filter: Filter | undefined
 }
 
+const begin = async (store: Store, { from, filter }: AllOptions): Promise<number> => {
+  const place = await beginAt(store, from as number)
+  if (place !== undefined) return place
+  const result = filter ? 'FilteredReadAllResult' : 'ReadAllResult'
+  throw new Refused({ code: codes.unknown, message: `Unexpected ${result}: InvalidPosition` })
+}
+
 /** `$all` from a position (inclusive) to what was its end when the read began. The next chunk is read while one is sent. */
 export const readAllForwards = async (store: Store, call: Call, options: AllOptions): Promise<void> => {
   const { log } = store
   const end = log.end()
   let left = options.count
-  const from = options.from === 'start' ? 0 : options.from === 'end' ? end : await log.align(options.from)
+  const from = options.from === 'start' ? 0 : options.from === 'end' ? end : await begin(store, options)
   let ahead = from < end ? log.forward(from) : undefined
   while (ahead && left > 0) {
     const chunk = await ahead
@@ -39,7 +49,7 @@ export const readAllForwards = async (store: Store, call: Call, options: AllOpti
 export const readAllBackwards = async (store: Store, call: Call, options: AllOptions): Promise<void> => {
   const { log } = store
   let left = options.count
-  let before = options.from === 'start' ? 0 : options.from === 'end' ? log.end() : await log.align(options.from)
+  let before = options.from === 'start' ? 0 : options.from === 'end' ? log.end() : await begin(store, options)
   while (left > 0) {
     const chunk = await log.backward(before)
     if (!chunk) return

@@ -2,9 +2,11 @@ import { openEvent } from '../../storage/event.js'
 import type { Store } from '../../storage/store.js'
 import type { Call } from '../call.js'
 import type { Encoding } from '../links.js'
+import { invalid } from '../requests.js'
 import { type Checkpoint, createCheckpoints } from './checkpoints.js'
 import { caughtUp, checkpoint, confirmation, createBell, fellBehind } from './notices.js'
 import type { From, SubscriptionFilter } from './options.js'
+import { beginAt } from './position.js'
 import { createSink } from './sink.js'
 
 export type SubscribeAllOptions = {
@@ -31,7 +33,7 @@ export const subscribeToAll = async (
   const sink = createSink(call, encoding)
   const bell = createBell(store.watchers, undefined, call)
   const after = typeof from === 'number' ? from : -1
-  let next = from === 'start' ? 0 : from === 'end' ? log.end() : await log.align(from)
+  const begin = from === 'start' ? 0 : from === 'end' ? log.end() : await beginAt(store, from)
   const checkpoints = filter && createCheckpoints(filter, from === 'end' ? undefined : from === 'start' ? 0 : from)
   let live = false
 
@@ -40,6 +42,11 @@ export const subscribeToAll = async (
   }
 
   sink.add(confirmation())
+  if (begin === undefined) {
+    await sink.flush()
+    throw invalid('Trying to read from an invalid position.')
+  }
+  let next = begin
   while (!call.isOver()) {
     const chunk = await log.forward(next)
     if (!chunk) {
