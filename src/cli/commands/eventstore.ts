@@ -42,13 +42,21 @@ type ServeFlags = Place & Address & { readonly cert?: string; readonly key?: str
 /** The password that EventStoreDB's users have until somebody gives them another. */
 const standardPassword = 'changeit'
 
+const pem = async (option: string, file: string): Promise<Buffer> => {
+  const bytes = await readFile(file).catch((error: Error) => {
+    throw new Error(`${option} ${file} can't be read: ${error.message}`)
+  })
+  if (!bytes.includes('-----BEGIN ')) throw new Error(`${option} ${file} is no PEM file`)
+  return bytes
+}
+
 /** With a certificate there are users, and their passwords come from the variables that EventStoreDB has for them. */
 const securityOf = async ({ cert, key }: ServeFlags): Promise<Pick<NodeOptions, 'tls' | 'passwords'>> => {
   if ((cert === undefined) !== (key === undefined)) throw new Error('--cert and --key are given together')
   if (cert === undefined || key === undefined) return {}
   const { EVENTSTORE_DEFAULT_ADMIN_PASSWORD: admin, EVENTSTORE_DEFAULT_OPS_PASSWORD: ops } = process.env
   return {
-    tls: { cert: await readFile(cert), key: await readFile(key) },
+    tls: { cert: await pem('--cert', cert), key: await pem('--key', key) },
     passwords: { admin: admin || standardPassword, ops: ops || standardPassword },
   }
 }

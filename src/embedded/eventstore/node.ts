@@ -2,7 +2,6 @@ import { serveAdmin } from './maintenance/admin.js'
 import { type Check, type CheckOptions, startCheck } from './maintenance/check.js'
 import { createAccess, type Passwords } from './protocol/access.js'
 import type { Handler } from './protocol/call.js'
-import { serveHttp1 } from './protocol/http1.js'
 import type { TlsOptions } from './protocol/listener.js'
 import { type Endpoint, readGossip, supportedMethods } from './protocol/methods/about.js'
 import { append } from './protocol/methods/append.js'
@@ -10,6 +9,7 @@ import { batchAppend } from './protocol/methods/batch.js'
 import { read } from './protocol/methods/read.js'
 import { remove } from './protocol/methods/remove.js'
 import { serveGrpc } from './protocol/server.js'
+import { createWeb } from './protocol/web.js'
 import { openStore, type Store, type StoreOptions } from './storage/store.js'
 
 export type Node = {
@@ -69,7 +69,7 @@ export const startNode = async ({
     port,
     tls,
     aside: serveAdmin(store, check, now),
-    http1: serveHttp1(store),
+    web: createWeb(store),
   }).catch(async (error: unknown) => {
     await check.stop()
     await store.close()

@@ -1,9 +1,10 @@
-import { createServer as createHttp1Server, type RequestListener } from 'node:http'
+import { createServer as createHttp1Server } from 'node:http'
 import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { TLSSocket } from 'node:tls'
 import { type Handler, refuse, serveCall } from './call.js'
 import { codes, createLedger, type Status } from './framing.js'
 import { type Listener, listen, type TlsOptions } from './listener.js'
+import { answerInHttp1, answerInHttp2, type Web } from './web.js'
 
 /** Another kind of request on the same port; `true` where it took it. */
 export type Aside = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean
@@ -14,8 +15,8 @@ export type ServerOptions = {
   readonly port: number
   readonly tls?: TlsOptions | undefined
   readonly aside: Aside
-  /** Answers what comes in HTTP/1.1. */
-  readonly http1: RequestListener
+  /** Answers what is not gRPC. */
+  readonly web: Web
 }
 
 export type GrpcServer = {
@@ -35,7 +36,7 @@ const unencrypted: Status = { code: codes.unavailable, message: 'this node is se
 /** gRPC over Node's own HTTP/2: frames that are stored are sent as they are. */
 export const serveGrpc = async (
   methods: ReadonlyMap<string, Handler>,
-  { host, port, tls, aside, http1 }: ServerOptions,
+  { host, port, tls, aside, web }: ServerOptions,
 ): Promise<GrpcServer> => {
   /** Each stream that is open, with what ends its call in words. */
   const open = new Map<ServerHttp2Stream, (() => void) | undefined>()
@@ -58,12 +59,17 @@ export const serveGrpc = async (
     stream.on('close', () => open.delete(stream))
     stream.on('error', () => stream.destroy())
     if (aside(stream, headers)) return
-    const handler = methods.get(headers[':path'] ?? '')
+    const { ':method': method = '', ':path': path = '' } = headers
+    if (method === 'GET' || method === 'HEAD') return answerInHttp2(web, stream, method, path)
+    const handler = methods.get(path)
     if (tls && !(stream.session?.socket instanceof TLSSocket)) refuse(stream, unencrypted)
-    else if (headers[':method'] === 'POST' && handler) open.set(stream, serveCall(stream, headers, handler, ledger()))
-    else refuse(stream, { code: codes.unimplemented, message: `${headers[':path']} is not served` })
+    else if (method === 'POST' && handler) open.set(stream, serveCall(stream, headers, handler, ledger()))
+    else refuse(stream, { code: codes.unimplemented, message: `${path} is not served` })
   })
-  const listener = await listen({ http2, http1: createHttp1Server(http1).setTimeout(idleHttp1) }, { host, port, tls })
+  const listener = await listen(
+    { http2, http1: createHttp1Server(answerInHttp1(web)).setTimeout(idleHttp1) },
+    { host, port, tls },
+  )
   return { port: listener.port, stop: () => stop(listener, open, sessions) }
 }
 

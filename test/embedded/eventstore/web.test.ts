@@ -1,7 +1,8 @@
+import { connect } from 'node:http2'
 import { expect } from 'chai'
 import { startEventStore, type TestEventStore } from '../../support/eventstore.js'
 
-describe('the embedded event store in HTTP/1.1', () => {
+describe('the embedded event store in plain HTTP', () => {
   let store: TestEventStore
   const get = (path: string, options?: RequestInit) => fetch(`http://127.0.0.1:${store.port}${path}`, options)
 
@@ -34,5 +35,16 @@ describe('the embedded event store in HTTP/1.1', () => {
       expect(answer.status, path).to.equal(404)
       expect(await answer.text()).to.match(/gRPC/)
     }
+  })
+
+  it('answers the same in HTTP/2', async () => {
+    const session = connect(`http://127.0.0.1:${store.port}`)
+    const ask = (path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const request = session.request({ ':path': path }).on('error', reject)
+        request.on('response', (headers) => resolve(headers[':status'])).resume()
+      })
+    expect([await ask('/health/live'), await ask('/stats'), await ask('/')]).to.deep.equal([204, 200, 404])
+    session.destroy()
   })
 })
