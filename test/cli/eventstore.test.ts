@@ -1,6 +1,7 @@
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
 import { freePort, spawnCli } from '../support/spawn-shop.js'
@@ -23,6 +24,33 @@ describe('tillroll eventstore', function () {
     data = join(folder, 'store')
   })
   after(() => rm(folder, { recursive: true }))
+
+  it('serves over TLS, where it is told to be, and is cared for all the same', async () => {
+    const port = await freePort()
+    const [cert, key] = ['cert.pem', 'key.pem'].map((name) =>
+      fileURLToPath(new URL(`../eventstore/fixtures/${name}`, import.meta.url)),
+    )
+    const store = join(folder, 'secure')
+    const args = ['eventstore', 'serve', '--data', store, '--port', `${port}`, '--advertise', 'shop.example:443']
+    const child = spawnCli([...args, '--cert', cert!, '--key', key!], { EVENTSTORE_DEFAULT_ADMIN_PASSWORD: 'secret' })
+    const exited = new Promise<number | null>((resolve) => child.on('exit', resolve))
+    const said = await new Promise<string>((resolve) => child.stdout!.once('data', (chunk: Buffer) => resolve(chunk.toString())))
+    expect(said).to.include(`esdb://127.0.0.1:${port}?tls=true`)
+    const client = EventStoreDBClient.connectionString(`esdb://admin:secret@localhost:${port}?tls=true&tlsCAFile=${cert}`)
+    await client.appendToStream('counted', jsonEvent({ type: 'Counted', data: {} }))
+    await client.dispose()
+    expect((await run(['verify', '--port', `${port}`])).out).to.include('no problems found')
+    child.kill('SIGTERM')
+    expect(await exited).to.equal(0)
+  })
+
+  it('says what is wrong with a certificate, its key, or where it is to be', async () => {
+    const refused = async (...args: string[]) => (await run(['serve', '--data', join(folder, 'never'), ...args])).err
+    expect(await refused('--cert', 'a.pem')).to.include('--cert and --key are given together')
+    expect(await refused('--cert', 'nowhere.pem', '--key', 'nowhere.pem')).to.include("--cert nowhere.pem can't be read")
+    expect(await refused('--cert', 'README.md', '--key', 'README.md')).to.include('is no PEM file')
+    expect(await refused('--advertise', 'a b')).to.include('--advertise a b: it is a host')
+  })
 
   it('serves alone, and is cared for while it does', async () => {
     const port = await freePort()
