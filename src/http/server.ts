@@ -1,9 +1,9 @@
+import { Router, type RouterContext } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
 import helmet from 'koa-helmet'
 import { createTokens } from './pipeline/auth.js'
 import { answerError, Refusal, refusalOf } from './pipeline/errors.js'
 import { observe } from './pipeline/observe.js'
-import { createPaths } from './pipeline/paths.js'
 import { createLimits } from './pipeline/rate-limits.js'
 import { createOwnWrites } from './pipeline/read-your-writes.js'
 import type { Route } from './pipeline/route.js'
@@ -33,7 +33,11 @@ export const createHttp = (deps: HttpDeps): Koa => {
   // Whether TLS stands in front is not for us to say: a page must not ask its browser for addresses that nobody serves.
   app.use(helmet({ strictTransportSecurity: false, contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }))
   app.use(readable)
-  app.use(dispatch(http, [...shop, ...systemRoutes(http, shop)]))
+  app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
+  app.use(async (ctx) => {
+    await limit(http, ctx)
+    unknown(ctx)
+  })
   return app
 }
 
@@ -63,28 +67,31 @@ type Place = {
   readonly otherwise: readonly [Route, Handler]
 }
 
-/** The last of the ways of a request: to the route that its path and method name. */
-const dispatch = (http: Http, routes: readonly Route[]) => {
+/**
+ * Each path once, with its methods: the router tries one path after the other. One without parameters comes before one with, so that
+ * `/orders/new` is no order's. To the letter: case and a slash at the end count.
+ */
+const routerOf = (http: Http, routes: readonly Route[]): Router => {
+  const router = new Router({ sensitive: true, strict: true })
   const byPath = new Map<string, Route[]>()
   for (const route of routes) byPath.set(route.path, [...(byPath.get(route.path) ?? []), route])
-  const find = createPaths([...byPath].map(([path, ofPath]) => [path, placeOf(http, ofPath)] as const))
+  const literalFirst = [...byPath].sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')))
+  for (const [path, ofPath] of literalFirst) router.all(path, dispatch(http, placeOf(http, ofPath)))
+  return router
+}
 
-  return async (ctx: Context): Promise<void> => {
-    const found = find(ctx.path)
-    if (!found) {
-      await limit(http, ctx)
-      return unknown(ctx)
-    }
-    const { methods, otherwise } = found.value
+/** The last of the ways of a request: to the route that its method names. */
+const dispatch =
+  (http: Http, { methods, otherwise }: Place) =>
+  async (ctx: RouterContext): Promise<void> => {
     const [route, handler] = methods.get(ctx.method) ?? otherwise
     // From here on errors speak the route's dialect, and a command's answers rest on what it will read and write: until then on nothing.
     ctx.state.route = route
     if (route.kind === 'command' && route.method === ctx.method) ctx.set('Commit-Position', '0')
     const limited = limit(http, ctx)
     if (limited) await limited
-    await handler(ctx, found.parameters.id)
+    await handler(ctx, ctx.params.id)
   }
-}
 
 const placeOf = (http: Http, routes: readonly Route[]): Place => {
   const methods = new Map<string, readonly [Route, Handler]>()
