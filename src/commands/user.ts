@@ -185,8 +185,10 @@ const edit = (deps: Deps, context: CommandContext, input: EditUser): Promise<Don
     assertRevision(before, context)
     if (proven !== state.hash && !(await passwords.matches(oldPassword, state.hash))) throw new Rejected('WrongPassword')
     proven = state.hash
-    if (move) assertMovable(move, state)
-    else if (input.email !== undefined && input.email !== state.email)
+    if (move && isVoid(state, move.login, move.claimRevision)) throw new Rejected('EmailTaken')
+    // Where the e-mail has moved meanwhile, it is decided anew.
+    if (move && !movesFrom(move, state)) move = undefined
+    if (!move && input.email !== undefined && input.email !== state.email)
       move = await claimFor(deps, context, userId, input.email, state)
     const command = editCommand(userId, name, move, await hash)
     const after = await streams.decide(user, userId, before, command, context, context.key)
@@ -201,11 +203,8 @@ const claimFor = async (deps: Deps, context: CommandContext, userId: UserId, ema
   return { email, login, claimRevision, from: now.login, claimedAt: now.claimRevision }
 }
 
-/** Throws where the claim was ended, or the user's e-mail has moved, since the e-mail was claimed. */
-const assertMovable = ({ login, claimRevision, from, claimedAt }: Move, now: User): void => {
-  if (isVoid(now, login, claimRevision)) throw new Rejected('EmailTaken')
-  if (from !== now.login || claimedAt !== now.claimRevision) throw new Unfinished('the e-mail was changed meanwhile')
-}
+/** Whether the user's e-mail is still the one that it was when the new one was claimed. */
+const movesFrom = ({ from, claimedAt }: Move, now: User): boolean => from === now.login && claimedAt === now.claimRevision
 
 /** A well-formed id that no user has. */
 const nobody = '0'.repeat(24) as UserId

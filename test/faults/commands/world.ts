@@ -6,6 +6,7 @@ import { createOrderCommands } from '../../../src/commands/order.js'
 import { createProductCommands } from '../../../src/commands/product.js'
 import { createUserCommands } from '../../../src/commands/user.js'
 import { Rejected } from '../../../src/domain/decider.js'
+import type { RecordedEvent } from '../../../src/eventstore/store.js'
 import type { Random } from '../eventstore/disk.js'
 import { createLog, type Log } from './log.js'
 import { createScheduler, noFaults, type Scheduler } from './scheduler.js'
@@ -69,11 +70,27 @@ export const createWorld = (seed: number, answers: Map<string, number>): World =
       if (found) wrong(found)
     }
   }
-  const log = createLog(lookAgain)
+  const feeds: { readonly take: (events: readonly RecordedEvent[]) => void; next: number }[] = []
+  /** Each process is told of some more of what it has not been told of yet, or of nothing. */
+  const feedSome = () => {
+    for (const feed of feeds) {
+      const events = log.events.slice(feed.next, feed.next + random.below(4))
+      feed.take(events)
+      feed.next += events.length
+    }
+  }
+  const log = createLog(() => {
+    lookAgain()
+    feedSome()
+  })
   const scheduler = createScheduler(random, log, trace)
 
   const process: World['process'] = (name, { cacheStreams = 1_000, claimYoung = 0 } = {}) => {
-    const streams = createStreams({ store: scheduler.storeOf(name), clock, cacheSize: cacheStreams })
+    // Half of the processes take what they know from the feed, which is late by any time, for current.
+    const isTrusting = random.chance(0.5)
+    const store = scheduler.storeOf(name)
+    const streams = createStreams({ store, clock, cacheSize: cacheStreams, isCurrent: () => isTrusting })
+    feeds.push({ take: streams.onEvents, next: log.events.length })
     const deps = { streams, clock }
     return {
       orders: createOrderCommands(deps),
