@@ -80,8 +80,12 @@ export const createModel = (): Model => {
     },
     setMetadata: (stream, value) => {
       if (tombstoned.has(stream)) return refuse('stream-deleted')
+      const wasDeleted = isDeleted(stream)
       writeMetadata(stream, value)
-      return { ok: true, last: lastOf(`$$${stream}`) }
+      const last = lastOf(`$$${stream}`)
+      // The stream lives again, without what it held.
+      if (wasDeleted) writeMetadata(stream, { ...value, truncateBefore: lastOf(stream) + 1 })
+      return { ok: true, last }
     },
     read: (stream) => {
       if (tombstoned.has(stream)) return 'stream-deleted'
