@@ -1,3 +1,5 @@
+import { Unavailable } from './errors.js'
+
 /** What can be asked of the process at the other end: each name with the function that answers it there. */
 export type Calls = { readonly [name: string]: (argument: never) => unknown }
 
@@ -11,7 +13,7 @@ export type Peer<Theirs extends Calls> = {
 }
 
 /** The process at the other end has ended, or the channel to it is closed: what was asked of it has no answer. */
-export class PeerGone extends Error {
+export class PeerGone extends Unavailable {
   override readonly name = 'PeerGone'
 }
 

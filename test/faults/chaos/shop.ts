@@ -59,6 +59,13 @@ const env = {
   HTTP_WORKERS: '2',
 }
 const url = `http://127.0.0.1:${port}`
+/** Each that was started: what they wrote tells why one of them failed. */
+const shops: Shop[] = []
+const startShop = async (): Promise<Shop> => {
+  const shop = await spawnShop({ data, port, env })
+  shops.push(shop)
+  return shop
+}
 
 /** Sends until there is a definite answer: under one key, however often. */
 const send = async (method: string, path: string, { token, body }: { token?: string; body?: Json } = {}): Promise<Answer> => {
@@ -175,7 +182,7 @@ const killOne = async (shop: Shop, random: () => number): Promise<Shop> => {
     process.kill(shop.pid, 'SIGKILL')
     await shop.exited
     kills.app++
-    return spawnShop({ data, port, env })
+    return startShop()
   }
   for (const pid of victimsOf(shop, target)) if (signal(pid, 'SIGKILL')) kills[target]++
   return shop
@@ -257,7 +264,7 @@ const checkStock = async (clients: readonly Client[], products: readonly string[
 
 const main = async (): Promise<void> => {
   const random = seeded(seed)
-  let shop = await spawnShop({ data, port, env })
+  let shop = await startShop()
   const staff = await register('staff', random)
   await grantStaff(staff.email)
   const { body } = await send('POST', '/login', { body: { email: staff.email, password: 'a password' } })
@@ -293,6 +300,8 @@ const main = async (): Promise<void> => {
 
 await main().catch((error: Error) => failures.push(error.stack ?? error.message))
 for (const failure of failures.slice(0, 20)) console.log(`FAILED: ${failure}`)
+for (const line of shops.flatMap((shop) => shop.output().split('\n')))
+  if (line.includes('"status":500')) console.log(`LOG: ${line}`)
 await rm(data, { recursive: true, force: true })
 console.log(`${checks - failures.length} passed, ${failures.length} failed`)
 process.exit(failures.length > 0 ? 1 : 0)
