@@ -1,10 +1,19 @@
-import { readFile } from 'node:fs/promises'
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
-import querystring from 'node:querystring'
+import type { ClientHttp2Session } from 'node:http2'
 import { parseConnectionString } from '@eventstore/db-client/dist/Client/parseConnectionString.js'
-import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import {
+  type Connection,
+  discover,
+  type Endpoint,
+  framed,
+  headersOf,
+  messagesOf,
+  NotLeader,
+  openSession,
+  statusOf,
+  unavailable,
+} from './grpc.js'
 import { decodeEvent, type ScannedEvent } from './scan-decode.js'
 import { type Position, StoreUnavailable } from './store.js'
 
@@ -19,9 +28,6 @@ export type ScanOptions = {
   /** Read from the leader alone, which is never behind. Default true. */
   readonly requiresLeader?: boolean
 }
-
-type Endpoint = { readonly address: string; readonly port: number }
-type Connection = ReturnType<typeof parseConnectionString>
 
 const redirects = 3
 
@@ -81,71 +87,6 @@ export const openStreams = async (url: string): Promise<StreamReader> => {
     throw new StoreUnavailable('the event store has no leader that answers')
   }
   return { read, close: () => session.destroy() }
-}
-
-class NotLeader extends Error {
-  override readonly name = 'NotLeader'
-  readonly leader: Endpoint
-
-  constructor(leader: Endpoint) {
-    super('the node is not the leader')
-    this.leader = leader
-  }
-}
-
-const unavailable = (error: unknown): StoreUnavailable =>
-  error instanceof StoreUnavailable ? error : new StoreUnavailable((error as Error).message, { cause: error })
-
-/** Bytes that may be on their way: enough to keep both sides busy, and held in memory by each reader. */
-const windowSize = 1024 * 1024
-
-const openSession = async (connection: Connection, { address, port }: Endpoint): Promise<ClientHttp2Session> => {
-  const secure = connection.tls !== false
-  const optionalFile = async (path: string | undefined) => (path ? await readFile(path) : undefined)
-  const [ca, cert, key] = await Promise.all(
-    [connection.tlsCAFile, connection.userCertFile, connection.userKeyFile].map(optionalFile),
-  )
-  const session = connect(`${secure ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`, {
-    settings: { initialWindowSize: windowSize },
-    ...(secure && {
-      ...(ca && { ca }),
-      ...(cert && { cert }),
-      ...(key && { key }),
-    }),
-  })
-  return new Promise((resolve, reject) => {
-    session.once('error', (error) => reject(unavailable(error)))
-    session.once('connect', () => {
-      // What breaks later ends the calls, and they say so.
-      session.on('error', () => session.destroy())
-      session.setLocalWindowSize(windowSize)
-      resolve(session)
-    })
-  })
-}
-
-/** A call's headers, as the client sends them. Credentials travel over TLS alone. */
-const headersOf = (connection: Connection, path: string, requiresLeader: boolean): Record<string, string> => {
-  const { defaultCredentials: who, connectionName } = connection
-  const secret = who && connection.tls !== false ? Buffer.from(`${who.username}:${who.password}`).toString('base64') : undefined
-  return {
-    ':method': 'POST',
-    ':path': path,
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    'connection-name': connectionName ?? 'tillroll',
-    ...(requiresLeader && { 'requires-leader': 'true' }),
-    ...(secret && { authorization: `Basic ${secret}` }),
-  }
-}
-
-const prefixSize = 5
-
-const framed = (message: Uint8Array): Buffer => {
-  const out = Buffer.alloc(prefixSize + message.length)
-  out.writeUInt32BE(message.length, 1)
-  out.set(message, prefixSize)
-  return out
 }
 
 /** `stream` and `from`: that stream alone, from the revision on, instead of `$all`. */
@@ -223,91 +164,5 @@ async function* readFrom(
   } finally {
     signal?.removeEventListener('abort', abort)
     call.destroy()
-  }
-}
-
-type Message = { readonly bytes: Buffer; readonly from: number; readonly to: number }
-
-/** The messages of a call, those of one chunk together. */
-async function* messagesOf(call: ClientHttp2Stream): AsyncGenerator<Message[]> {
-  let chunks: Buffer[] = []
-  let held = 0
-  let needed = prefixSize
-  for await (const chunk of call as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    held += chunk.length
-    if (held < needed) continue
-    const bytes = chunks.length === 1 ? chunk : Buffer.concat(chunks)
-    const messages: Message[] = []
-    let at = 0
-    for (;;) {
-      needed = prefixSize
-      if (bytes.length - at < needed) break
-      needed += bytes.readUInt32BE(at + 1)
-      if (bytes.length - at < needed) break
-      messages.push({ bytes, from: at + prefixSize, to: at + needed })
-      at += needed
-    }
-    chunks = at < bytes.length ? [bytes.subarray(at)] : []
-    held = bytes.length - at
-    yield messages
-  }
-}
-
-/** Listens for how the call ends; the answered function waits for it and throws where it ended badly. */
-const statusOf = (call: ClientHttp2Stream): (() => Promise<void>) => {
-  let headers: IncomingHttpHeaders = {}
-  let trailers: IncomingHttpHeaders = {}
-  call.on('response', (found) => {
-    headers = found
-  })
-  call.on('trailers', (found: IncomingHttpHeaders) => {
-    trailers = found
-  })
-  const closed = new Promise<void>((resolve) => call.once('close', resolve))
-  return async () => {
-    await closed
-    const all = { ...headers, ...trailers }
-    if (all['grpc-status'] === '0') return
-    if (all.exception === 'not-leader') {
-      throw new NotLeader({ address: `${all['leader-endpoint-host']}`, port: Number(all['leader-endpoint-port']) })
-    }
-    const message = querystring.unescape(`${all['grpc-message'] ?? ''}`)
-    throw new StoreUnavailable(`the event store ended the read: ${message || `status ${all['grpc-status'] ?? 'unknown'}`}`)
-  }
-}
-
-/** The node to read from: the one that is named, or where several are, the leader that they name. */
-const discover = async (connection: Connection): Promise<Endpoint> => {
-  const { hosts, dnsDiscover } = connection
-  if (hosts.length === 1 && !dnsDiscover) return hosts[0]!
-  const attempts = connection.maxDiscoverAttempts ?? 10
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    for (const host of hosts) {
-      const found = await askGossip(connection, host).catch(() => undefined)
-      if (found) return found
-    }
-    await new Promise((resolve) => setTimeout(resolve, connection.discoveryInterval ?? 100))
-  }
-  throw new StoreUnavailable(`no node of the event store was found in ${attempts} attempts`)
-}
-
-const askGossip = async (connection: Connection, host: Endpoint): Promise<Endpoint | undefined> => {
-  const session = await openSession(connection, host)
-  try {
-    const call = session.request(headersOf(connection, '/event_store.client.gossip.Gossip/Read', false))
-    call.setTimeout((connection.gossipTimeout ?? 5) * 1_000, () => call.destroy())
-    call.end(framed(new shared.Empty().serializeBinary()))
-    for await (const [message] of messagesOf(call)) {
-      if (!message) continue
-      const info = gossip.ClusterInfo.deserializeBinary(message.bytes.subarray(message.from, message.to))
-      const { LEADER } = gossip.MemberInfo.VNodeState
-      const leader = info.getMembersList().find((member) => member.getIsAlive() && member.getState() === LEADER)
-      const at = leader?.getHttpEndPoint()
-      if (at) return { address: at.getAddress(), port: at.getPort() }
-    }
-    return undefined
-  } finally {
-    session.destroy()
   }
 }
