@@ -1,6 +1,7 @@
 import { joinEmbedded, type Parts, startEmbedded } from './embedded/index.js'
+import { connectStore } from './eventstore/client.js'
 import { storeIdentity } from './eventstore/identity.js'
-import { connectStore, type Store, StoreUnavailable } from './eventstore/store.js'
+import { type Store, StoreUnavailable } from './eventstore/store.js'
 import { backoff, orAborted } from './platform/async.js'
 import type { Config } from './platform/config.js'
 import { connectDatabase, type Database, migrate } from './platform/database.js'

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { expect } from 'chai'
-import { connectStore, noStream, StoreUnavailable } from '../../src/eventstore/store.js'
+import { connectStore } from '../../src/eventstore/client.js'
+import { noStream, StoreUnavailable } from '../../src/eventstore/store.js'
 import { startEventStore } from '../support/eventstore.js'
 
 describe('a store', () => {

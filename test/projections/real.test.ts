@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { connectStore, type Store } from '../../src/eventstore/store.js'
+import { connectStore } from '../../src/eventstore/client.js'
+import type { Store } from '../../src/eventstore/store.js'
 import { projections } from '../../src/projections/all.js'
 import { verify } from '../../src/projections/operations/verify.js'
 import { rebuild } from '../../src/projections/rebuild/rebuild.js'

@@ -1,4 +1,4 @@
-import { connectStore } from '../../eventstore/store.js'
+import { connectStore } from '../../eventstore/client.js'
 import { connectDatabase } from '../../platform/database.js'
 import { projections } from '../all.js'
 import { fillPart } from './part.js'

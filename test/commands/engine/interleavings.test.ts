@@ -9,7 +9,8 @@ import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../../src/domain/ids.js'
 import { product } from '../../../src/domain/product.js'
 import { holdingsOf } from '../../../src/domain/reservations.js'
-import { connectStore, noStream, type RecordedEvent, type Store, StoreUnavailable } from '../../../src/eventstore/store.js'
+import { connectStore } from '../../../src/eventstore/client.js'
+import { noStream, type RecordedEvent, type Store, StoreUnavailable } from '../../../src/eventstore/store.js'
 import { startEventStore } from '../../support/eventstore.js'
 import {
   type Append,

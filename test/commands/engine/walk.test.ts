@@ -6,7 +6,8 @@ import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../../src/domain/ids.js'
 import { quantityOf } from '../../../src/domain/order.js'
 import { holdingOf, holdingsOf } from '../../../src/domain/reservations.js'
-import { connectStore, type RecordedEvent, type Store } from '../../../src/eventstore/store.js'
+import { connectStore } from '../../../src/eventstore/client.js'
+import type { RecordedEvent, Store } from '../../../src/eventstore/store.js'
 import { startEventStore } from '../../support/eventstore.js'
 import {
   cartNow,

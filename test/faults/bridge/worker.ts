@@ -3,8 +3,8 @@
 import { sinksOf } from '../../../src/bridge/backend.js'
 import { createBridge } from '../../../src/bridge/engine/bridge.js'
 import { leaseOf } from '../../../src/bridge/service.js'
+import { connectStore } from '../../../src/eventstore/client.js'
 import { createFeed } from '../../../src/eventstore/feed.js'
-import { connectStore } from '../../../src/eventstore/store.js'
 import { connectDatabase } from '../../../src/platform/database.js'
 
 export type Setup = {

@@ -1,5 +1,5 @@
+import { connectStore } from '../../../src/eventstore/client.js'
 import { createFeed } from '../../../src/eventstore/feed.js'
-import { connectStore } from '../../../src/eventstore/store.js'
 import { connectDatabase } from '../../../src/platform/database.js'
 import { projections } from '../../../src/projections/all.js'
 import { runProjections } from '../../../src/projections/runner.js'

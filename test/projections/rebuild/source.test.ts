@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { connectStore, noStream } from '../../../src/eventstore/store.js'
+import { connectStore } from '../../../src/eventstore/client.js'
+import { noStream } from '../../../src/eventstore/store.js'
 import { sourceOf } from '../../../src/projections/rebuild/source.js'
 import { startEventStore } from '../../support/eventstore.js'
 

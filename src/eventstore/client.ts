@@ -1,0 +1,229 @@
+import type { EventEmitter } from 'node:events'
+import {
+  CancelledError,
+  EventStoreDBClient,
+  excludeSystemEvents,
+  jsonEvent,
+  type StreamingRead,
+  StreamNotFoundError,
+  UnknownError,
+  WrongExpectedVersionError,
+} from '@eventstore/db-client'
+import {
+  type EventMetadata,
+  noStream,
+  type Position,
+  type RecordedEvent,
+  type Store,
+  StoreUnavailable,
+  type SubscribeOptions,
+  WrongRevision,
+} from './store.js'
+
+// The only code that knows the client.
+
+const defaultTimeout = 5_000
+
+/** A store at `esdb://...`. Connects lazily; nothing fails before the first call. */
+export const connectStore = (url: string): Store => {
+  const client = EventStoreDBClient.connectionString(url)
+
+  const read: Store['read'] = async (streamId, options = {}) => {
+    const backwards = options.direction === 'backwards'
+    const stream = heard(
+      client.readStream(streamId, {
+        direction: backwards ? 'backwards' : 'forwards',
+        fromRevision: options.from === undefined ? (backwards ? 'end' : 'start') : BigInt(options.from),
+        ...(options.maxCount !== undefined && { maxCount: options.maxCount }),
+      }),
+    )
+    const events: RecordedEvent[] = []
+    const all = async () => {
+      for await (const { event } of stream) if (event) events.push(recorded(event as ClientEvent))
+    }
+    try {
+      await within(all(), options.timeout ?? defaultTimeout, () => giveUp(stream))
+      return events
+    } catch (error) {
+      if (error instanceof StreamNotFoundError) return []
+      throw unavailable(error)
+    }
+  }
+
+  const append: Store['append'] = async (streamId, events, expectedRevision, timeout = defaultTimeout) => {
+    const messages = events.map(({ id, type, data, metadata }) =>
+      jsonEvent({ id, type, data: data as Record<string, unknown>, metadata }),
+    )
+    try {
+      const result = await within(
+        client.appendToStream(streamId, messages, {
+          expectedRevision: expectedRevision === noStream ? 'no_stream' : BigInt(expectedRevision),
+          deadline: timeout,
+        }),
+        timeout,
+      )
+      return { revision: Number(result.nextExpectedRevision), position: result.position!.commit }
+    } catch (error) {
+      if (error instanceof WrongExpectedVersionError)
+        throw new WrongRevision(`${streamId} is not at ${expectedRevision}`, { cause: error })
+      throw unavailable(error)
+    }
+  }
+
+  async function* readAll(after?: Position, { signal }: { signal?: AbortSignal } = {}): AsyncIterable<RecordedEvent> {
+    const stream = heard(client.readAll({ fromPosition: after ?? 'start' }))
+    const stop = () => stream.destroy()
+    if (signal?.aborted) stop()
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      for await (const { event } of stream) {
+        if (!event || isSystem(event.type) || (after && event.position.commit <= after.commit)) continue
+        yield recorded(event as ClientEvent)
+      }
+    } catch (error) {
+      if (!signal?.aborted) throw unavailable(error)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      await stream.cancel()
+    }
+  }
+
+  async function* subscribe(
+    after: Position | undefined,
+    { signal, onConfirmed }: SubscribeOptions,
+  ): AsyncIterable<RecordedEvent> {
+    const subscription = heard(client.subscribeToAll({ fromPosition: after ?? 'start', filter: excludeSystemEvents() }))
+    if (onConfirmed) subscription.on('confirmation', onConfirmed)
+    const stop = () => subscription.destroy()
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      for await (const { event } of subscription) if (event) yield recorded(event as ClientEvent)
+      if (!signal.aborted) throw new StoreUnavailable('the subscription was ended by the event store')
+    } catch (error) {
+      if (!signal.aborted) throw unavailable(error)
+    } finally {
+      signal.removeEventListener('abort', stop)
+      await subscription.unsubscribe()
+    }
+  }
+
+  /** A few events of `$all`, system events too. */
+  const page = async (options: Parameters<typeof client.readAll>[0], timeout: number): Promise<ClientEvent[]> => {
+    const stream = heard(client.readAll(options))
+    const events: ClientEvent[] = []
+    const all = async () => {
+      for await (const { event } of stream) if (event) events.push(event as ClientEvent)
+    }
+    try {
+      await within(all(), timeout, () => giveUp(stream))
+      return events
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
+  /** The newest event of all, and the newest that is not a system event, as they were when this was last asked. */
+  let known: { readonly top: string; readonly newest: RecordedEvent | undefined } | undefined
+
+  /** A cluster writes its own statistics all night: what was looked through once need not be looked through again. */
+  const last: Store['last'] = async (timeout = defaultTimeout) => {
+    const before = known
+    let top: string | undefined
+    let from: Position | 'end' = 'end'
+    for (let size = 16; ; size = Math.min(4 * size, 1_024)) {
+      const events = await page({ direction: 'backwards', fromPosition: from, maxCount: size }, timeout)
+      top ??= events[0]?.id
+      const found = events.find(({ id, type }) => !isSystem(type) || id === before?.top)
+      const oldest = events.at(-1)
+      if (found || !oldest) {
+        const newest = found && (isSystem(found.type) ? before!.newest : recorded(found))
+        if (top !== undefined) known = { top, newest }
+        return newest
+      }
+      from = oldest.position!
+    }
+  }
+
+  const eventAt: Store['eventAt'] = async (position) => {
+    const [event] = await page({ fromPosition: position, maxCount: 1 }, defaultTimeout).catch((error: StoreUnavailable) => {
+      if (isInsideRecord(error.cause)) return []
+      throw error
+    })
+    return event && event.position!.commit === position.commit ? recorded(event) : undefined
+  }
+
+  return { url, read, append, readAll, last, eventAt, subscribe, close: () => dispose(client) }
+}
+
+/** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */
+const heard = <S extends EventEmitter>(stream: S): S => stream.on('error', () => undefined)
+
+/** How a store refuses to read `$all` from inside a record: 24.10 names it; 23.10 says the same of a log that is damaged. */
+const isInsideRecord = (cause: unknown): boolean =>
+  cause instanceof UnknownError && /ReadAllResult: (InvalidPosition|Error)$/.test(cause.message)
+
+const isSystem = (type: string): boolean => type.startsWith('$')
+
+type ClientEvent = {
+  id: string
+  type: string
+  data: unknown
+  metadata?: unknown
+  streamId: string
+  revision: bigint
+  position?: Position
+  created: Date
+}
+
+const recorded = (event: ClientEvent): RecordedEvent => ({
+  id: event.id,
+  type: event.type,
+  data: event.data,
+  metadata: (event.metadata ?? {}) as EventMetadata,
+  streamId: event.streamId,
+  revision: Number(event.revision),
+  position: event.position!.commit,
+  preparePosition: event.position!.prepare,
+  created: event.created,
+})
+
+/** Ends the call, and leaves its reader reading: a call that nobody reads to its end would never count as finished. */
+const giveUp = (stream: StreamingRead<unknown>): void => {
+  // A call that could not even be made has nothing to be ended.
+  stream.cancel().catch(() => undefined)
+}
+
+const goodbyeTime = 1_000
+
+/** The client waits for each of its calls to finish, and one that was cancelled while it was being made may never do so. */
+const dispose = async (client: EventStoreDBClient): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, goodbyeTime)
+  })
+  await Promise.race([client.dispose(), patience])
+  clearTimeout(timer)
+}
+
+/** The client puts no deadline on reads and batch appends: without one of our own, a store that is silent would hold us for ever. */
+const within = <T>(work: Promise<T>, milliseconds: number, giveUp?: () => void): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new StoreUnavailable(`the event store did not answer within ${milliseconds} ms`))
+      giveUp?.()
+    }, milliseconds)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+
+const unavailable = (error: unknown): StoreUnavailable => {
+  if (error instanceof StoreUnavailable) return error
+  const message =
+    error instanceof CancelledError
+      ? 'the event store cancelled the call'
+      : error instanceof Error
+        ? error.message
+        : String(error)
+  // The embedded store's words; they are all that a client gets of a refused append.
+  return new StoreUnavailable(message, { cause: error, full: message.includes("the event store's disk is full") })
+}
