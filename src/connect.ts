@@ -45,7 +45,7 @@ export const connect = async (config: Config, options: ConnectOptions): Promise<
   if (needsFolder(config)) await assertWritable(config.data, 'TILLROLL_DATA')
   const parts = await orAborted(findParts(config, options), signal, grace)
   const { eventstoreUrl, databaseUrl } = parts
-  const store = connectStore(eventstoreUrl)
+  const store = connectStore(eventstoreUrl, { through: config.eventstoreAppends })
   const database = connectDatabase(databaseUrl, { onWarning: (message) => log.warn({ part: 'Postgres' }, message) })
   const close = async () => {
     await Promise.all([store.close(), database.close()])

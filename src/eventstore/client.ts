@@ -2,21 +2,23 @@ import type { EventEmitter } from 'node:events'
 import {
   CancelledError,
   EventStoreDBClient,
-  excludeSystemEvents,
   jsonEvent,
   type StreamingRead,
   StreamNotFoundError,
   UnknownError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
+import { type Appended, type Appends, createAppends } from './appends.js'
+import { createChannel } from './grpc.js'
+import { subscribeAll } from './live.js'
 import {
   type EventMetadata,
+  type NewEvent,
   noStream,
   type Position,
   type RecordedEvent,
   type Store,
   StoreUnavailable,
-  type SubscribeOptions,
   WrongRevision,
 } from './store.js'
 
@@ -24,9 +26,13 @@ import {
 
 const defaultTimeout = 5_000
 
+/** Whether appends are made by the client, or over the same call by `appends.ts`. */
+export type AppendsThrough = 'direct' | 'client'
+
 /** A store at `esdb://...`. Connects lazily; nothing fails before the first call. */
-export const connectStore = (url: string): Store => {
+export const connectStore = (url: string, { through = 'direct' }: { readonly through?: AppendsThrough } = {}): Store => {
   const client = EventStoreDBClient.connectionString(url)
+  const channel = createChannel(url)
 
   const read: Store['read'] = async (streamId, options = {}) => {
     const backwards = options.direction === 'backwards'
@@ -50,19 +56,18 @@ export const connectStore = (url: string): Store => {
     }
   }
 
+  const appendThrough: Record<AppendsThrough, Appends> = {
+    direct: createAppends(channel),
+    client: (streamId, events, expectedRevision, timeout) => ({
+      result: appendByClient(client, streamId, events, expectedRevision, timeout),
+      giveUp: () => undefined,
+    }),
+  }
+
   const append: Store['append'] = async (streamId, events, expectedRevision, timeout = defaultTimeout) => {
-    const messages = events.map(({ id, type, data, metadata }) =>
-      jsonEvent({ id, type, data: data as Record<string, unknown>, metadata }),
-    )
+    const { result, giveUp } = appendThrough[through](streamId, events, expectedRevision, timeout)
     try {
-      const result = await within(
-        client.appendToStream(streamId, messages, {
-          expectedRevision: expectedRevision === noStream ? 'no_stream' : BigInt(expectedRevision),
-          deadline: timeout,
-        }),
-        timeout,
-      )
-      return { revision: Number(result.nextExpectedRevision), position: result.position!.commit }
+      return await within(result, timeout, giveUp)
     } catch (error) {
       if (error instanceof WrongExpectedVersionError)
         throw new WrongRevision(`${streamId} is not at ${expectedRevision}`, { cause: error })
@@ -85,26 +90,6 @@ export const connectStore = (url: string): Store => {
     } finally {
       signal?.removeEventListener('abort', stop)
       await stream.cancel()
-    }
-  }
-
-  async function* subscribe(
-    after: Position | undefined,
-    { signal, onConfirmed }: SubscribeOptions,
-  ): AsyncIterable<RecordedEvent> {
-    const subscription = heard(client.subscribeToAll({ fromPosition: after ?? 'start', filter: excludeSystemEvents() }))
-    if (onConfirmed) subscription.on('confirmation', onConfirmed)
-    const stop = () => subscription.destroy()
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    try {
-      for await (const { event } of subscription) if (event) yield recorded(event as ClientEvent)
-      if (!signal.aborted) throw new StoreUnavailable('the subscription was ended by the event store')
-    } catch (error) {
-      if (!signal.aborted) throw unavailable(error)
-    } finally {
-      signal.removeEventListener('abort', stop)
-      await subscription.unsubscribe()
     }
   }
 
@@ -153,7 +138,31 @@ export const connectStore = (url: string): Store => {
     return event && event.position!.commit === position.commit ? recorded(event) : undefined
   }
 
-  return { url, read, append, readAll, last, eventAt, subscribe, close: () => dispose(client) }
+  const subscribe: Store['subscribe'] = (after, options) => subscribeAll(channel, after, options)
+
+  const close = (): Promise<void> => {
+    channel.close()
+    return dispose(client)
+  }
+
+  return { url, read, append, readAll, last, eventAt, subscribe, close }
+}
+
+const appendByClient = async (
+  client: EventStoreDBClient,
+  streamId: string,
+  events: readonly NewEvent[],
+  expectedRevision: number,
+  timeout: number,
+): Promise<Appended> => {
+  const messages = events.map(({ id, type, data, metadata }) =>
+    jsonEvent({ id, type, data: data as Record<string, unknown>, metadata }),
+  )
+  const { nextExpectedRevision, position } = await client.appendToStream(streamId, messages, {
+    expectedRevision: expectedRevision === noStream ? 'no_stream' : BigInt(expectedRevision),
+    deadline: timeout,
+  })
+  return { revision: Number(nextExpectedRevision), position: position!.commit }
 }
 
 /** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
 import querystring from 'node:querystring'
-import type { parseConnectionString } from '@eventstore/db-client/dist/Client/parseConnectionString.js'
+import { parseConnectionString } from '@eventstore/db-client/dist/Client/parseConnectionString.js'
 import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import { StoreUnavailable } from './store.js'
@@ -27,6 +27,9 @@ export const unavailable = (error: unknown): StoreUnavailable =>
 /** Bytes that may be on their way: enough to keep both sides busy, and held in memory by each reader. */
 const windowSize = 1024 * 1024
 
+/** Milliseconds. */
+const connectTimeout = 10_000
+
 export const openSession = async (connection: Connection, { address, port }: Endpoint): Promise<ClientHttp2Session> => {
   const secure = connection.tls !== false
   const optionalFile = async (path: string | undefined) => (path ? await readFile(path) : undefined)
@@ -42,8 +45,13 @@ export const openSession = async (connection: Connection, { address, port }: End
     }),
   })
   return new Promise((resolve, reject) => {
-    session.once('error', (error) => reject(unavailable(error)))
+    const timer = setTimeout(() => session.destroy(new Error(`${address}:${port} did not answer`)), connectTimeout)
+    session.once('error', (error) => {
+      clearTimeout(timer)
+      reject(unavailable(error))
+    })
     session.once('connect', () => {
+      clearTimeout(timer)
       // What breaks later ends the calls, and they say so.
       session.on('error', () => session.destroy())
       session.setLocalWindowSize(windowSize)
@@ -123,7 +131,7 @@ export const statusOf = (call: ClientHttp2Stream): (() => Promise<void>) => {
       throw new NotLeader({ address: `${all['leader-endpoint-host']}`, port: Number(all['leader-endpoint-port']) })
     }
     const message = querystring.unescape(`${all['grpc-message'] ?? ''}`)
-    throw new StoreUnavailable(`the event store ended the read: ${message || `status ${all['grpc-status'] ?? 'unknown'}`}`)
+    throw new StoreUnavailable(`the event store ended the call: ${message || `status ${all['grpc-status'] ?? 'unknown'}`}`)
   }
 }
 
@@ -160,4 +168,72 @@ const askGossip = async (connection: Connection, host: Endpoint): Promise<Endpoi
   } finally {
     session.destroy()
   }
+}
+
+/** The one connection on which a process makes its long calls: opened when it is needed, and again when it was lost. */
+export type Channel = {
+  /** A call to the node that takes writes, or the one that it named. Throws `StoreUnavailable`. */
+  readonly call: (path: string) => Promise<ClientHttp2Stream>
+  /** Whoever was called is not the leader: the next calls go to this node, until the connection is lost. */
+  readonly redirect: (leader: Endpoint) => void
+  readonly close: () => void
+}
+
+export const createChannel = (url: string): Channel => {
+  const connection = parseConnectionString(url)
+  let opened: Promise<ClientHttp2Session> | undefined
+  let closed = false
+
+  const open = (endpoint?: Endpoint): Promise<ClientHttp2Session> => {
+    const opening = (async () => openSession(connection, endpoint ?? (await discover(connection))))()
+    const lost = (): void => {
+      if (opened === opening) opened = undefined
+    }
+    opening.then((session) => {
+      if (closed) return session.destroy()
+      // A node that stops says so first; whatever is under way may end in order.
+      for (const event of ['goaway', 'close']) session.once(event, lost)
+      keepAlive(session, connection)
+    }, lost)
+    return opening
+  }
+
+  return {
+    call: async (path) => {
+      if (closed) throw new StoreUnavailable('the connection to the event store is closed')
+      opened ??= open()
+      try {
+        return (await opened).request(headersOf(connection, path, true))
+      } catch (error) {
+        throw unavailable(error)
+      }
+    },
+    redirect: (leader) => {
+      const before = opened
+      opened = open(leader)
+      before?.then((session) => session.close()).catch(() => undefined)
+    },
+    close: () => {
+      closed = true
+      opened?.then((session) => session.destroy()).catch(() => undefined)
+    },
+  }
+}
+
+/** A connection whose other end is gone without a word would be silent for ever: it is asked, as often as the client asks. */
+const keepAlive = (session: ClientHttp2Session, { keepAliveInterval = 10_000, keepAliveTimeout = 10_000 }: Connection): void => {
+  if (keepAliveInterval < 0) return
+  let answered = true
+  const timer = setInterval(() => {
+    if (!answered) return
+    answered = false
+    const patience = setTimeout(() => session.destroy(new Error('the event store does not answer')), keepAliveTimeout)
+    const pong = (error: Error | null): void => {
+      clearTimeout(patience)
+      answered = !error
+    }
+    if (session.destroyed || !session.ping(pong)) clearTimeout(patience)
+  }, keepAliveInterval)
+  timer.unref()
+  session.once('close', () => clearInterval(timer))
 }

@@ -1,4 +1,4 @@
-import { readVarint, skipVarint } from '../platform/protobuf.js'
+import { eachField, readVarint, skipVarint } from '../platform/protobuf.js'
 import type { EventMetadata, RecordedEvent } from './store.js'
 
 /**
@@ -42,30 +42,6 @@ const parsed = (bytes: Buffer, otherwise: (text: string) => unknown): unknown =>
   } catch (error) {
     if (error instanceof SyntaxError) return otherwise(text)
     throw error
-  }
-}
-
-const varint = 0
-const fixed64 = 1
-const delimited = 2
-
-/** Calls `take` for each field of a message: its number, and where its content begins and ends. Throws `RangeError`. */
-const eachField = (bytes: Buffer, from: number, to: number, take: (field: number, at: number, end: number) => void): void => {
-  let at = from
-  while (at < to) {
-    const tag = readVarint(bytes, at)
-    at = skipVarint(bytes, at)
-    const wire = tag & 7
-    let begin = at
-    let end: number
-    if (wire === varint) end = skipVarint(bytes, at)
-    else if (wire === delimited) {
-      begin = skipVarint(bytes, at)
-      end = begin + readVarint(bytes, at)
-    } else end = at + (wire === fixed64 ? 8 : 4)
-    if (end > to) throw new RangeError('a field reaches beyond its message')
-    take(tag >>> 3, begin, end)
-    at = end
   }
 }
 
@@ -158,7 +134,8 @@ const eachPair = (bytes: Buffer, from: number, to: number, take: (key: PairKey, 
   })
 }
 
-const readPosition = (bytes: Buffer, at: number): bigint => {
+/** A 64-bit number that may be beyond 2^53. */
+export const readPosition = (bytes: Buffer, at: number): bigint => {
   const near = readVarint(bytes, at)
   if (near <= Number.MAX_SAFE_INTEGER) return BigInt(near)
   let value = 0n

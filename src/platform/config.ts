@@ -32,6 +32,8 @@ const environment = z.object({
     .string()
     .regex(/^(esdb|kurrentdb)(\+discover)?:\/\//, 'must begin with esdb:// or esdb+discover://')
     .optional(),
+  /** How appends are made: over the client's call by our own code, or by the client. */
+  EVENTSTORE_APPENDS: oneOf('direct', 'client').default('direct'),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
@@ -89,6 +91,7 @@ const settings = (env: z.infer<typeof environment>) => ({
   host: env.HOST,
   data: resolve(env.TILLROLL_DATA),
   eventstoreUrl: env.EVENTSTORE_URL,
+  eventstoreAppends: env.EVENTSTORE_APPENDS,
   databaseUrl: env.DATABASE_URL,
   kafkaBrokers: env.KAFKA_BROKERS === undefined ? undefined : list(env.KAFKA_BROKERS),
   jwtSecrets: env.JWT_SECRETS === undefined ? undefined : list(env.JWT_SECRETS),

@@ -43,6 +43,9 @@ export const skipVarint = (source: Uint8Array, at: number): number => {
   return offset + 1
 }
 
+/** Bytes of a field of wire type 2 that has a number below 16, with so many bytes in it. */
+export const fieldSize = (length: number): number => 1 + varintSize(length) + length
+
 /** A field of protobuf's wire type 2, its length in front. */
 export const lengthDelimited = (field: number, content: Uint8Array): Buffer => {
   const tag = field * 8 + 2
@@ -57,4 +60,33 @@ export const varintField = (field: number, n: number): Buffer => {
   const out = Buffer.allocUnsafe(varintSize(tag) + varintSize(n))
   writeVarint(out, writeVarint(out, 0, tag), n)
   return out
+}
+
+const varint = 0
+const fixed64 = 1
+const delimited = 2
+
+/** Calls `take` for each field of a message: its number, and where its content begins and ends. Throws `RangeError`. */
+export const eachField = (
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  take: (field: number, at: number, end: number) => void,
+): void => {
+  let at = from
+  while (at < to) {
+    const tag = readVarint(bytes, at)
+    at = skipVarint(bytes, at)
+    const wire = tag & 7
+    let begin = at
+    let end: number
+    if (wire === varint) end = skipVarint(bytes, at)
+    else if (wire === delimited) {
+      begin = skipVarint(bytes, at)
+      end = begin + readVarint(bytes, at)
+    } else end = at + (wire === fixed64 ? 8 : 4)
+    if (end > to) throw new RangeError('a field reaches beyond its message')
+    take(tag >>> 3, begin, end)
+    at = end
+  }
 }
