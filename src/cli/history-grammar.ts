@@ -11,7 +11,7 @@ const json = ['--json', 'for a program to read'] as const
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting(), sql(), serving(), blame()]) command.addCommand(child)
+  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace()]) command.addCommand(child)
   return command
 }
 
@@ -66,6 +66,47 @@ const blame = (): Command =>
     .option(...json)
     .action((projection, id, flags) =>
       joined(async (instance) => (await import('./commands/history/blame.js')).blameRow(instance, projection, id, flags)),
+    )
+
+const show = (): Command =>
+  new Command('show')
+    .description('what happened in one stream, an event a line, oldest first')
+    .argument('<stream>', 'such as product-1, order-7 or user-000000010000000000000001')
+    .option('--state', 'with what each event changed in the row that the stream folds to')
+    .option('--with-personal-data', 'names and e-mail addresses too')
+    .option(...json)
+    .action((stream, flags) =>
+      joined(async (instance) => (await import('./commands/history/show.js')).show(instance, stream, flags)),
+    )
+
+const tail = (): Command =>
+  withFilter(new Command('tail'))
+    .description('the last events, and with -f those that come, until it is interrupted')
+    .option('-f, --follow', 'go on with what comes')
+    .option('-n, --lines <events>', 'so many of those that there are', lines, 10)
+    .option(...json)
+    .action((flags) => joined(async (instance) => (await import('./commands/history/tail.js')).tail(instance, flags)))
+
+const lines = (text: string): number => {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('a whole number from 1 to 999999')
+  return Number(text)
+}
+
+const stats = (): Command =>
+  withFilter(new Command('stats'))
+    .description('how many events there were of each type, by the day or the hour (UTC)')
+    .addOption(new Option('--by <period>', 'how long a period is').choices(['hour', 'day']).default('day'))
+    .option('--plot', 'a bar for each period, all types together')
+    .option(...json)
+    .action((flags) => joined(async (instance) => (await import('./commands/history/stats.js')).stats(instance, flags)))
+
+const trace = (): Command =>
+  new Command('trace')
+    .description('everything that a request caused, across streams, as a tree; of an order, all its requests')
+    .argument('<correlation|order>', "the X-Correlation-Id of an answer, or an order's id")
+    .option(...json)
+    .action((word, flags) =>
+      joined(async (instance) => (await import('./commands/history/trace.js')).traceOf(instance, word, flags)),
     )
 
 /** A time or a position, as `--from` and `--to` take it. */

@@ -2,10 +2,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { readColumnar } from '../../src/history/engine/columnar.js'
+import { UnknownName } from '../../src/history/engine/names.js'
 import { StatementRefused, withQuotedAt } from '../../src/history/engine/statement.js'
 import { asJson } from '../../src/history/engine/values.js'
 import { views } from '../../src/history/engine/views.js'
 import { openSql, QueryEnded, type Sql, type SqlOptions } from '../../src/history/sql.js'
+import { statsSql } from '../../src/history/stats.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { projections } from '../../src/projections/all.js'
 import { transaction } from '../../src/projections/engine/batch.js'
@@ -56,6 +58,18 @@ describe('the history in SQL', () => {
     await database.close()
     await own.drop()
     await shop.stop()
+  })
+
+  it('counts by type and period, of a range and of what else was asked for', async () => {
+    expect(await ask(statsSql({ stream: 'order-', from: { time: day(3) } }, 'day'))).to.deep.equal([
+      ['2026-01-03T00:00:00Z', 'OrderPlaced', 1],
+      ['2026-01-04T00:00:00Z', 'OrderPlaced', 1],
+    ])
+    expect(await ask(statsSql({ types: ['OrderPlaced'], actor: 'u1', to: { time: day(3) } }, 'hour'))).to.deep.equal([
+      ['2026-01-02T09:00:00Z', 'OrderPlaced', 1],
+    ])
+    expect(await ask(statsSql({ correlation: "it's none" }, 'day'))).to.deep.equal([])
+    expect(() => statsSql({ types: ['OrderPlacd'] }, 'day')).to.throw(UnknownName, 'OrderPlaced')
   })
 
   it('has everything that happened in one view', async () => {

@@ -20,6 +20,8 @@ export type HistoryEvent = {
   readonly actor: string | undefined
   /** One for all that a request caused. */
   readonly correlation: string | undefined
+  /** The id of the event or message that it answers, where who wrote it said so. */
+  readonly causation: string | undefined
   readonly data: { readonly [field: string]: unknown }
 }
 
@@ -43,6 +45,7 @@ export const historyEvent = (event: RecordedEvent, personal: boolean): HistoryEv
     at: typeof data.at === 'string' ? data.at : event.created.toISOString(),
     actor: metadata.actor,
     correlation: metadata.$correlationId,
+    causation: metadata.$causationId,
     data: personal ? data : masked(type, data),
   }
 }

@@ -1,0 +1,46 @@
+import { type Position, StoreUnavailable } from '../eventstore/store.js'
+import { backoff, sleep } from '../platform/async.js'
+import type { HistoryEvent } from './engine/event.js'
+import type { HistoryFilter } from './engine/filter.js'
+import { type HistorySource, readHistory } from './engine/read.js'
+
+export type FollowOptions = {
+  /** Left out: from the beginning. */
+  readonly after: Position | undefined
+  readonly signal: AbortSignal
+  /** Where the store ends, as far as is known: asked every now and then, to see whether there is something new. */
+  readonly head: () => Promise<bigint | undefined> | bigint | undefined
+  /** Told where the store is away, which is waited out. */
+  readonly onUnavailable?: (error: StoreUnavailable) => void
+}
+
+/** Milliseconds between two looks at the end. */
+const lookAgain = 200
+
+/**
+ * What there is of the filter and then what comes, until the signal aborts. Nothing is read before what was read has been taken: whoever
+ * is slow costs a batch of memory. Throws `UnknownName`.
+ */
+export async function* followHistory(
+  source: HistorySource,
+  filter: HistoryFilter,
+  { after, signal, head, onUnavailable }: FollowOptions,
+): AsyncGenerator<readonly HistoryEvent[], void> {
+  let reached = after
+  const pause = backoff(signal)
+  const onProgress = ({ position }: { readonly position: Position }): void => {
+    reached = position
+  }
+  while (!signal.aborted) {
+    try {
+      yield* readHistory(source, { ...filter, after: reached, signal, onProgress })
+      pause.reset()
+      while (!signal.aborted && ((await head()) ?? -1n) <= (reached?.commit ?? -1n)) await sleep(lookAgain, signal)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      if (signal.aborted) return
+      onUnavailable?.(error)
+      await pause()
+    }
+  }
+}

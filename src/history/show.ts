@@ -1,0 +1,40 @@
+import type { RecordedEvent, Store } from '../eventstore/store.js'
+import { projections } from '../projections/all.js'
+import { type ColumnChange, maskChanges, tracked } from './engine/changes.js'
+import { type HistoryEvent, historyEvent, isShown } from './engine/event.js'
+import { checkFilter } from './engine/filter.js'
+import { UnknownName } from './engine/names.js'
+import { wholeStream, withStreams } from './engine/stream.js'
+
+/** An event of a stream, and what it changed in the row that the stream folds to; of a stream without a row, nothing. */
+export type Shown = { readonly event: HistoryEvent; readonly changes: readonly ColumnChange[] }
+
+/**
+ * All of a stream, oldest first, without what is secret. Personal data of an erased user is not shown, whoever asks. Throws `UnknownName`
+ * where there is no such stream, and `StoreUnavailable`.
+ */
+export const showStream = async (
+  store: Pick<Store, 'url' | 'read'>,
+  stream: string,
+  { personal = false }: { readonly personal?: boolean } = {},
+): Promise<readonly Shown[]> => {
+  checkFilter({ stream })
+  const recorded = await withStreams(store, (streams) => wholeStream(streams, stream))
+  if (recorded.length === 0) throw new UnknownName(`there is no stream ${JSON.stringify(stream)}, and never was, or it is gone`)
+  const shownPersonal = personal && !recorded.some(({ type }) => type === 'UserErased')
+  const changes = changesOf(stream, recorded, shownPersonal)
+  return recorded
+    .filter(({ type, streamId }) => isShown(type, streamId))
+    .map((event) => ({ event: historyEvent(event, shownPersonal), changes: changes.get(event.revision) ?? [] }))
+}
+
+const changesOf = (
+  stream: string,
+  events: readonly RecordedEvent[],
+  personal: boolean,
+): ReadonlyMap<number, readonly ColumnChange[]> => {
+  const projection = projections.find(({ category }) => stream.startsWith(`${category}-`))
+  if (!projection) return new Map()
+  const mask = maskChanges(projection.category, personal)
+  return new Map(tracked(projection, events).steps.map(({ cause, changes }) => [cause.revision, changes.map(mask)]))
+}
