@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { sinksOf, topicOf } from './bridge/backend.js'
@@ -239,7 +240,12 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
       jwt: secrets.jwtSecrets.map((secret) => createSecretKey(Buffer.from(secret, 'utf8'))),
       idempotency: createHmac('sha256', secrets.emailKey).update('idempotency').digest(),
     },
-    history: { orderHistory: orderHistory(store), asOf: createAsOf(store) },
+    history: {
+      orderHistory: orderHistory(store),
+      asOf: createAsOf(store),
+      source: { store, storeId: running.storeId, folder: join(config.data, 'history') },
+      head: () => feed.head()?.commit,
+    },
     topic,
     health: () => health(running),
     metrics: workers.metrics ?? (() => registry.metrics()),

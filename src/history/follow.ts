@@ -1,4 +1,4 @@
-import { type Position, StoreUnavailable } from '../eventstore/store.js'
+import { type Position, positionOf, StoreUnavailable } from '../eventstore/store.js'
 import { backoff, sleep } from '../platform/async.js'
 import type { HistoryEvent } from './engine/event.js'
 import type { HistoryFilter } from './engine/filter.js'
@@ -16,6 +16,21 @@ export type FollowOptions = {
 
 /** Milliseconds between two looks at the end. */
 const lookAgain = 200
+
+/** Milliseconds after which an empty batch says that nothing came: whoever passes events on can say so. */
+const heartbeat = 15_000
+
+/** Where following begins: after a commit position, or with what comes from now on. Throws `StoreUnavailable`. */
+export const startOfFollowing = async (
+  { store }: Pick<HistorySource, 'store'>,
+  filter: HistoryFilter,
+  after: bigint | undefined,
+): Promise<{ readonly filter: HistoryFilter; readonly after: Position | undefined }> => {
+  if (after === undefined) return { filter, after: positionOf(await store.last()) }
+  const event = await store.eventAt({ commit: after, prepare: after })
+  if (event) return { filter, after: positionOf(event) }
+  return { filter: filter.from ? filter : { ...filter, from: { position: after + 1n } }, after: undefined }
+}
 
 /**
  * What there is of the filter and then what comes, until the signal aborts. Nothing is read before what was read has been taken: whoever
@@ -35,7 +50,13 @@ export async function* followHistory(
     try {
       yield* readHistory(source, { ...filter, after: reached, signal, onProgress })
       pause.reset()
-      while (!signal.aborted && ((await head()) ?? -1n) <= (reached?.commit ?? -1n)) await sleep(lookAgain, signal)
+      let quietSince = performance.now()
+      while (!signal.aborted && ((await head()) ?? -1n) <= (reached?.commit ?? -1n)) {
+        await sleep(lookAgain, signal)
+        if (performance.now() - quietSince < heartbeat) continue
+        quietSince = performance.now()
+        yield []
+      }
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
       if (signal.aborted) return

@@ -3,15 +3,19 @@ import { projections } from '../projections/all.js'
 import { type ColumnChange, maskChanges, tracked } from './engine/changes.js'
 import { type HistoryEvent, historyEvent, isShown } from './engine/event.js'
 import { checkFilter } from './engine/filter.js'
-import { UnknownName } from './engine/names.js'
 import { wholeStream, withStreams } from './engine/stream.js'
+
+/** There is no such stream, though its name is one that could be. */
+export class NoStream extends Error {
+  override readonly name = 'NoStream'
+}
 
 /** An event of a stream, and what it changed in the row that the stream folds to; of a stream without a row, nothing. */
 export type Shown = { readonly event: HistoryEvent; readonly changes: readonly ColumnChange[] }
 
 /**
- * All of a stream, oldest first, without what is secret. Personal data of an erased user is not shown, whoever asks. Throws `UnknownName`
- * where there is no such stream, and `StoreUnavailable`.
+ * All of a stream, oldest first, without what is secret. Personal data of an erased user is not shown, whoever asks. Throws `UnknownName`,
+ * `NoStream` and `StoreUnavailable`.
  */
 export const showStream = async (
   store: Pick<Store, 'url' | 'read'>,
@@ -20,13 +24,36 @@ export const showStream = async (
 ): Promise<readonly Shown[]> => {
   checkFilter({ stream })
   const recorded = await withStreams(store, (streams) => wholeStream(streams, stream))
-  if (recorded.length === 0) throw new UnknownName(`there is no stream ${JSON.stringify(stream)}, and never was, or it is gone`)
+  if (recorded.length === 0) throw noStream(stream)
   const shownPersonal = personal && !recorded.some(({ type }) => type === 'UserErased')
   const changes = changesOf(stream, recorded, shownPersonal)
   return recorded
     .filter(({ type, streamId }) => isShown(type, streamId))
     .map((event) => ({ event: historyEvent(event, shownPersonal), changes: changes.get(event.revision) ?? [] }))
 }
+
+/**
+ * At most `limit` events of a stream from a revision on (inclusive), masked, without what is secret. `next`: the revision that comes after
+ * them, where there is more. Throws `UnknownName`, `NoStream` and `StoreUnavailable`.
+ */
+export const pageOfStream = async (
+  store: Pick<Store, 'read'>,
+  stream: string,
+  { from = 0, limit }: { readonly from?: number; readonly limit: number },
+): Promise<{ readonly events: readonly HistoryEvent[]; readonly next?: number }> => {
+  checkFilter({ stream })
+  const recorded = await store.read(stream, { from, maxCount: limit + 1 })
+  if (recorded.length === 0 && (await store.read(stream, { maxCount: 1 })).length === 0) throw noStream(stream)
+  const next = recorded[limit]?.revision
+  const events = recorded
+    .slice(0, limit)
+    .filter(({ type, streamId }) => isShown(type, streamId))
+    .map((event) => historyEvent(event, false))
+  return { events, ...(next !== undefined && { next }) }
+}
+
+const noStream = (stream: string): NoStream =>
+  new NoStream(`there is no stream ${JSON.stringify(stream)}, and never was, or it is gone`)
 
 const changesOf = (
   stream: string,

@@ -10,6 +10,7 @@ import type { Route } from './pipeline/route.js'
 import { serve } from './pipeline/serve.js'
 import type { Http, HttpDeps } from './pipeline/services.js'
 import { cartRoutes } from './routes/cart.js'
+import { historyRoutes } from './routes/history.js'
 import { orderRoutes } from './routes/order.js'
 import { productRoutes } from './routes/product.js'
 import { systemRoutes } from './routes/system.js'
@@ -24,7 +25,14 @@ export const createHttp = (deps: HttpDeps): Koa => {
     limits: createLimits(deps.config, deps.limiter),
     ownWrites: deps.ownWrites ?? createOwnWrites(),
   }
-  const shop = [...userRoutes(http), ...productRoutes(http), ...cartRoutes(http), ...orderRoutes(http), ...topicRoutes(http)]
+  const shop = [
+    ...userRoutes(http),
+    ...productRoutes(http),
+    ...cartRoutes(http),
+    ...orderRoutes(http),
+    ...topicRoutes(http),
+    ...historyRoutes(http),
+  ]
   const app = new Koa()
   // What breaks once an answer has begun: mostly a client that has left.
   app.on('error', (error: Error) => deps.log.debug({ err: error }, 'an answer broke off'))
@@ -90,7 +98,7 @@ const dispatch =
     if (route.kind === 'command' && route.method === ctx.method) ctx.set('Commit-Position', '0')
     const limited = limit(http, ctx)
     if (limited) await limited
-    await handler(ctx, ctx.params.id)
+    await handler(ctx, ctx.params.id ?? ctx.params.stream)
   }
 
 const placeOf = (http: Http, routes: readonly Route[]): Place => {

@@ -4,7 +4,7 @@ import type { HistoryEvent } from '../../src/history/engine/event.js'
 import { UnknownName } from '../../src/history/engine/names.js'
 import { followHistory } from '../../src/history/follow.js'
 import { pageAfter, pageBefore } from '../../src/history/page.js'
-import { showStream } from '../../src/history/show.js'
+import { NoStream, showStream } from '../../src/history/show.js'
 import { requestsOf, trace } from '../../src/history/trace.js'
 import { failure } from '../eventstore/contract/store.js'
 import { day, type ShopHistory, startShopHistory, writeShop } from './shop-history.js'
@@ -94,7 +94,7 @@ describe('pages of the history', () => {
       .to.be.instanceOf(UnknownName)
       .with.property('message')
       .that.includes('product-')
-    expect(await failure(showStream(shop.store, 'product-p9'))).to.be.instanceOf(UnknownName)
+    expect(await failure(showStream(shop.store, 'product-p9'))).to.be.instanceOf(NoStream)
   })
 
   it('are traced by what caused them', async () => {

@@ -1,4 +1,5 @@
 import { catalogue, isSecret } from '../../domain/catalogue.js'
+import { parseId } from '../../domain/ids.js'
 import { nearNames, unknownName } from './names.js'
 import type { Range } from './range.js'
 
@@ -9,6 +10,13 @@ export type HistoryFilter = Range & {
   readonly stream?: string | undefined
   readonly actor?: string | undefined
   readonly correlation?: string | undefined
+}
+
+/** `product-7` is how people write what is stored as 24 digits. */
+export const streamNamed = (word: string): string => {
+  const [, category, number] = /^([a-z]+)-(\d{1,16})$/.exec(word) ?? []
+  const id = number === undefined ? undefined : parseId(Number(number))
+  return id === undefined ? word : `${category}-${id}`
 }
 
 /** The types that can be asked for. */

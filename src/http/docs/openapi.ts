@@ -98,6 +98,9 @@ const parameters = ({ path, query, kind }: Route): readonly Parameter[] => {
         },
       ]
     : []
+  const streams = path.includes(':stream')
+    ? [{ name: 'stream', in: 'path', required: true, schema: { type: 'string', description: 'Such as product-1' } }]
+    : []
   const { properties = {}, required = [] } = query ? schemaOf(query, 'input') : {}
   const queries = Object.entries(properties as { [name: string]: Json }).map(([name, schema]) => ({
     name,
@@ -105,18 +108,21 @@ const parameters = ({ path, query, kind }: Route): readonly Parameter[] => {
     required: (required as readonly string[]).includes(name),
     schema,
   }))
-  return [...ids, ...queries, ...headersOf[kind]]
+  return [...ids, ...streams, ...queries, ...headersOf[kind]]
 }
 
 const responses = (route: Route): Operation['responses'] => {
-  const { status, view, type, events } = route.answers
+  const { status, view, type, events, lines } = route.answers
   const success = view ? json(dressed(route, schemaOf(view, 'output'))) : plainText(type ?? 'text/plain')
   const errors = errorsOf(route).map((error) => [
     String(error),
     { description: STATUS_CODES[error]!, content: errorContent(route.dialect, error) },
   ])
   return {
-    [status]: { description: STATUS_CODES[status]!, content: { ...success, ...(events && plainText('text/event-stream')) } },
+    [status]: {
+      description: STATUS_CODES[status]!,
+      content: { ...success, ...(lines && plainText('application/x-ndjson')), ...(events && plainText('text/event-stream')) },
+    },
     ...(route.kind === 'read' && { 304: { description: STATUS_CODES[304]! } }),
     ...Object.fromEntries(errors),
   }

@@ -11,9 +11,10 @@ export const responder = (route: Route) => {
 
   return (ctx: Context, answer: Answer): void => {
     if (answer.position !== undefined) ctx.set('Commit-Position', answer.position.toString())
-    if (answer.events) {
+    const flow = answer.events ?? answer.lines
+    if (flow) {
       if (answer.headers) ctx.set({ ...answer.headers })
-      stream(ctx, answer.events)
+      stream(ctx, flow, answer.events ? 'text/event-stream' : 'application/x-ndjson')
       return
     }
     const view = answer.rendered?.text ?? answer.text ?? JSON.stringify(answer.view)
@@ -38,10 +39,10 @@ const etagOf = ({ kind }: Route, { revision, object }: Answer, view: string): st
   return tagOf(object === undefined ? view : JSON.stringify(object), revision)
 }
 
-const stream = (ctx: Context, events: Readable): void => {
+const stream = (ctx: Context, flow: Readable, type: string): void => {
   ctx.set('Cache-Control', 'no-store')
-  ctx.type = 'text/event-stream'
-  ctx.body = events
+  ctx.type = type
+  ctx.body = flow
 }
 
 /** What depends on the caller may be kept by the caller alone, and whatever may be kept is asked for again by its ETag. */

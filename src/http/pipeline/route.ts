@@ -33,6 +33,8 @@ export type Answers = {
   readonly view?: z.ZodType
   /** Whether it can be had as Server-Sent Events too. */
   readonly events?: true
+  /** Whether it can be had as lines of JSON too. */
+  readonly lines?: true
   /** The media type of an answer that is no JSON. */
   readonly type?: string
   /** O's words, where they are not those of its other routes. */
@@ -48,6 +50,8 @@ export type Call<Query = unknown, Body = unknown> = {
   readonly caller: Caller
   /** That of the path's `:id`. */
   readonly id: Id
+  /** What the path has in the place of its parameter. */
+  readonly named: string
   readonly query: Query
   readonly body: Body
   readonly address: string
@@ -67,6 +71,8 @@ export type Answer = {
   readonly parked?: string | undefined
   /** Instead of either: Server-Sent Events, for as long as the client stays. */
   readonly events?: Readable
+  /** Instead of either: lines of JSON, to the end or for as long as the client stays. */
+  readonly lines?: Readable
   /** Where it differs from the route's. */
   readonly status?: number
   /** That of the object's stream; a list has none. */

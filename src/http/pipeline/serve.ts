@@ -52,7 +52,17 @@ const callOf = async (http: Http, route: Route, ctx: Context, of: Of): Promise<C
   const query = of.query(ctx)
   const id = idOf(route, of.id)
   const context = contextOf(http, route, ctx, caller, { id, body })
-  return { caller: caller!, id, query, body, address: ctx.ip, path: ctx.path, header: (name) => ctx.get(name), context }
+  return {
+    caller: caller!,
+    id,
+    query,
+    body,
+    named: of.id ?? '',
+    address: ctx.ip,
+    path: ctx.path,
+    header: (name) => ctx.get(name),
+    context,
+  }
 }
 
 /** Most requests that may have a query have none. */

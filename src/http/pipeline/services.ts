@@ -5,6 +5,7 @@ import type { Topic } from '../../bridge/topic.js'
 import type { Commands } from '../../commands/index.js'
 import type { OrderId } from '../../domain/ids.js'
 import type { AsOf } from '../../history/as-of.js'
+import type { HistorySource } from '../../history/engine/read.js'
 import type { HistoryEntry } from '../../history/order.js'
 import type { Config } from '../../platform/config.js'
 import type { Freshness } from '../../queries/engine/freshness.js'
@@ -34,7 +35,13 @@ export type HttpDeps = {
     /** Names commands by their Idempotency-Key. */
     readonly idempotency: Buffer
   }
-  readonly history: { readonly orderHistory: (orderId: OrderId) => Promise<readonly HistoryEntry[]>; readonly asOf: AsOf }
+  readonly history: {
+    readonly orderHistory: (orderId: OrderId) => Promise<readonly HistoryEntry[]>
+    readonly asOf: AsOf
+    readonly source: HistorySource
+    /** The newest event's commit position, as far as it is known here. */
+    readonly head: () => bigint | undefined
+  }
   readonly topic: Pick<Topic, 'records' | 'events'>
   readonly health: () => Promise<Health> | Health
   readonly registry: Registry

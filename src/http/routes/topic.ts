@@ -1,8 +1,7 @@
-import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { position, recordsFrom } from '../api/schemas.js'
-import { type Caller, isCurrent } from '../pipeline/auth.js'
 import { checked } from '../pipeline/body.js'
+import { createFlows } from '../pipeline/flows.js'
 import { type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
@@ -17,23 +16,8 @@ const recordView = z.object({
   position: z.string(),
 })
 
-const lookAgain = 1_000
-
 export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[] => {
-  const open = new Set<Readable>()
-  ending?.addEventListener('abort', () => open.forEach((events) => void events.destroy()), { once: true })
-
-  /** A stream outlives its request's check: it ends when its reader's token does, and when the process stops. */
-  const whileAllowed = (events: Readable, caller: Caller): Readable => {
-    const looking = setInterval(() => isCurrent(caller, sessions) || events.destroy(), lookAgain)
-    open.add(events)
-    events.once('close', () => {
-      clearInterval(looking)
-      open.delete(events)
-    })
-    if (ending?.aborted) events.destroy()
-    return events
-  }
+  const whileAllowed = createFlows(sessions, ending)
 
   return [
     route({

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { streamNamed } from '../../../src/cli/commands/history/show.js'
 import { plotOf } from '../../../src/cli/commands/history/stats.js'
 import { treeOf } from '../../../src/cli/commands/history/trace.js'
 import type { HistoryEvent } from '../../../src/history/engine/event.js'
+import { streamNamed } from '../../../src/history/engine/filter.js'
 
 const event = (stream: string, revision: number, type: string): HistoryEvent => ({
   id: `${stream}${revision}`,

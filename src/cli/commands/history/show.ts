@@ -1,18 +1,11 @@
-import { parseId } from '../../../domain/ids.js'
 import type { HistoryEvent } from '../../../history/engine/event.js'
+import { streamNamed } from '../../../history/engine/filter.js'
 import { historyLine } from '../../../history/engine/lines.js'
 import { showStream } from '../../../history/show.js'
 import type { Instance } from '../../instance.js'
 import { jsonText, shortValue } from './words.js'
 
 type Flags = { readonly json?: true; readonly state?: true; readonly withPersonalData?: true }
-
-/** `product-7` is how people write what is stored as 24 digits. */
-export const streamNamed = (word: string): string => {
-  const [, category, number] = /^([a-z]+)-(\d{1,16})$/.exec(word) ?? []
-  const id = number === undefined ? undefined : parseId(Number(number))
-  return id === undefined ? word : `${category}-${id}`
-}
 
 /** For people: one event, in one line. */
 export const eventWords = ({ at, type, actor, data }: HistoryEvent): string => {

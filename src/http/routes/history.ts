@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import { checkFilter, type HistoryFilter, streamNamed } from '../../history/engine/filter.js'
+import { UnknownName } from '../../history/engine/names.js'
+import { readHistory } from '../../history/engine/read.js'
+import { followHistory, startOfFollowing } from '../../history/follow.js'
+import { pageAfter, pageBefore } from '../../history/page.js'
+import { NoStream, pageOfStream } from '../../history/show.js'
+import { eventsOf, eventsQuery, eventView, filterOf, linesOf, streamQuery, viewEvent } from '../api/history.js'
+import { position } from '../api/schemas.js'
+import { checked } from '../pipeline/body.js'
+import { Refusal } from '../pipeline/errors.js'
+import { createFlows } from '../pipeline/flows.js'
+import { type Answer, type Call, nextPage, type Route, route } from '../pipeline/route.js'
+import type { Http } from '../pipeline/services.js'
+
+const pageSize = 100
+
+type EventsCall = Call<z.output<typeof eventsQuery>>
+
+/** The past, for analysts and staff: without what is secret, and without personal data. */
+export const historyRoutes = ({ history, sessions, ending }: Http): readonly Route[] => {
+  const { source, head } = history
+  const whileAllowed = createFlows(sessions, ending)
+
+  const page = async ({ query, path }: EventsCall, filter: HistoryFilter): Promise<Answer> => {
+    const { after, before, limit = pageSize } = query
+    const isBackwards = before !== undefined
+    const { events, cursor } = isBackwards
+      ? await pageBefore(source, filter, before, { limit })
+      : await pageAfter(source, filter, after, { limit })
+    const headers =
+      cursor === undefined ? {} : linkTo(path, query, { [isBackwards ? 'before' : 'after']: `${cursor}`, limit: `${limit}` })
+    return { view: events.map(viewEvent), headers }
+  }
+
+  const lines = async ({ query, caller }: EventsCall, filter: HistoryFilter): Promise<Answer> => {
+    const { after, before, limit } = query
+    if (before !== undefined || limit !== undefined)
+      throw new Refusal(400, 'lines of JSON go forwards to the end: leave out before and limit')
+    // Once it has begun, a stream can't say any more that there is nothing to read from.
+    await source.store.last()
+    const start = after === undefined ? { filter, after: undefined } : await startOfFollowing(source, filter, after)
+    const { signal, stop } = endable()
+    const reading = readHistory(source, { ...start.filter, after: start.after, signal })
+    return { lines: whileAllowed(linesOf(reading, stop), caller) }
+  }
+
+  const live = async ({ query, header, caller }: EventsCall, filter: HistoryFilter): Promise<Answer> => {
+    const last = header('last-event-id')
+    const after = last === '' ? query.after : checked(position, last, 'Last-Event-ID')
+    const start = await startOfFollowing(source, filter, after)
+    const { signal, stop } = endable()
+    const following = followHistory(source, start.filter, { after: start.after, signal, head })
+    return { events: whileAllowed(eventsOf(following, stop), caller) }
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/history/events',
+      summary:
+        'What happened, in order, page by page after or before a position; as application/x-ndjson all of it, as text/event-stream what comes, after Last-Event-ID',
+      who: ['staff', 'analyst'],
+      dialect: 'plain',
+      kind: 'other',
+      query: eventsQuery,
+      answers: { status: 200, view: z.array(eventView), events: true, lines: true },
+      handle: (call) =>
+        named(async () => {
+          const filter = filterOf(call.query)
+          checkFilter(filter)
+          const accept = call.header('accept')
+          if (/text\/event-stream/i.test(accept)) return live(call, filter)
+          return /application\/x-ndjson/i.test(accept) ? lines(call, filter) : page(call, filter)
+        }),
+    }),
+
+    route({
+      method: 'GET',
+      path: '/history/streams/:stream',
+      summary: 'What happened in one stream, such as product-1, oldest first, from a revision on',
+      who: ['staff', 'analyst'],
+      dialect: 'plain',
+      kind: 'other',
+      query: streamQuery,
+      answers: { status: 200, view: z.array(eventView), errors: [404] },
+      handle: ({ named: stream, query: { from, limit = pageSize }, path }) =>
+        named(async () => {
+          const asked = { ...(from !== undefined && { from }), limit }
+          const { events, next } = await pageOfStream(source.store, streamNamed(stream), asked)
+          return { view: events.map(viewEvent), ...(next !== undefined && { headers: nextPage(path, { from: next, limit }) }) }
+        }),
+    }),
+  ]
+}
+
+const endable = () => {
+  const ended = new AbortController()
+  return { signal: ended.signal, stop: () => ended.abort() }
+}
+
+/** A name that there is none of is the request's fault, and the answer says which come near. */
+const named = async (work: () => Promise<Answer>): Promise<Answer> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof NoStream) throw new Refusal(404, error.message, { cause: error })
+    if (error instanceof UnknownName) throw new Refusal(400, error.message, { cause: error })
+    throw error
+  }
+}
+
+/** The same request, going on in its direction (RFC 8288). */
+const linkTo = (path: string, query: z.output<typeof eventsQuery>, more: { readonly [name: string]: string }) => {
+  const { type, stream, actor, correlation, from, to } = query
+  const place = (one: typeof from) => one && ('position' in one ? `${one.position}` : one.time)
+  const kept = { type: type?.join(), stream, actor, correlation, from: place(from), to: place(to), ...more }
+  const parameters = new URLSearchParams(
+    Object.entries(kept).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
+  return { Link: `<${path}?${parameters}>; rel="next"` }
+}
