@@ -89,12 +89,13 @@ const moveProgress = async (
   from: Progress | undefined,
   { storeId, at }: Progress,
 ): Promise<void> => {
-  const { rowCount } = await client.query(
-    `update bridge.progress
+  const { rowCount } = await client.query({
+    name: 'move progress',
+    text: `update bridge.progress
      set store_id = $2, commit_position = $3, prepare_position = $4, event_id = $5, epoch = $6, moved_at = clock_timestamp()
      where topic = $1 and commit_position is not distinct from $7::bigint and epoch <= $6`,
-    [topic, storeId, `${at.commit}`, `${at.prepare}`, at.eventId, epoch, from ? `${from.at.commit}` : null],
-  )
+    values: [topic, storeId, `${at.commit}`, `${at.prepare}`, at.eventId, epoch, from ? `${from.at.commit}` : null],
+  })
   if (rowCount !== 1) throw new Fenced(`the topic ${topic} is not at ${from?.at.commit ?? 'its beginning'} any more`)
 }
 
@@ -112,8 +113,9 @@ const insert = async (
     return [partition, ordinal, key, JSON.stringify(headers), value, time.toISOString(), `${position}`] as const
   })
   const column = (at: number) => rows.map((row) => row[at])
-  await client.query(
-    `with moved as (
+  await client.query({
+    name: 'write records',
+    text: `with moved as (
        update bridge.partition p set next_offset = p.next_offset + c.records
        from unnest($2::int[], $3::int[]) as c (partition, records)
        where p.topic = $1 and p.partition = c.partition
@@ -125,7 +127,7 @@ const insert = async (
          as i (partition, ordinal, key, headers, value, time, position)
        join moved m on m.partition = i.partition)
      select pg_notify('${channel}', $1)`,
-    [
+    values: [
       topic,
       [...counts.keys()],
       [...counts.values()],
@@ -137,5 +139,5 @@ const insert = async (
       column(5),
       column(6),
     ],
-  )
+  })
 }

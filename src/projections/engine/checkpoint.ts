@@ -71,7 +71,10 @@ export const readCheckpoint = async (client: Client): Promise<Checkpoint | undef
 
 /** For a transaction: holds the row, and with it every read model, until the end. */
 export const lockCheckpoint = async (client: Client): Promise<Checkpoint> => {
-  const { rows } = await client.query<Stored>(`select ${columns} from tillroll.checkpoint where name = 'projections' for update`)
+  const { rows } = await client.query<Stored>({
+    name: 'lock checkpoint',
+    text: `select ${columns} from tillroll.checkpoint where name = 'projections' for update`,
+  })
   if (!rows[0]) throw new WrongStore('there is no checkpoint: the projections have never run on this database')
   return checkpointOf(rows[0])
 }
@@ -92,14 +95,15 @@ export const createCheckpoint = async (
 
 /** In the transaction that writes the rows; told to everybody when that commits. */
 export const moveCheckpoint = async (client: Client, at: NonNullable<Checkpoint['at']>, created: Date): Promise<void> => {
-  await client.query(
-    `with moved as (
+  await client.query({
+    name: 'move checkpoint',
+    text: `with moved as (
        update tillroll.checkpoint
        set commit_position = $1, prepare_position = $2, event_id = $3, event_created = $4, moved_at = clock_timestamp()
        where name = 'projections' returning 1)
      select pg_notify('${channel}', $1::text) from moved`,
-    [at.commit.toString(), at.prepare.toString(), at.eventId, created],
-  )
+    values: [at.commit.toString(), at.prepare.toString(), at.eventId, created],
+  })
 }
 
 /** Names other generations (left out: the same) and makes everybody learn anew what they remembered of this row. */

@@ -81,6 +81,7 @@ export const readRows = async (client: Client, table: Table, streamIds: readonly
   const rows = new Map<string, Folded>()
   if (streamIds.length === 0) return rows
   const { rows: found } = await client.query<StoredRow>({
+    name: `read ${table.name}`,
     text: `select stream_id, revision::int8::text, position::text, row_to_json(r)::text as row
      from ${table.name} t, lateral (select ${quoted(table.columns)}) r where stream_id = any($1)`,
     values: [streamIds],
@@ -110,13 +111,14 @@ export const writeRows = async (client: Client, table: Table, rows: readonly Fol
       revision,
       position: position.toString(),
     }))
-    await client.query(
-      `insert into ${table.name} as t (stream_id, ${quoted(names)})
+    await client.query({
+      name: `write ${table.name}`,
+      text: `insert into ${table.name} as t (stream_id, ${quoted(names)})
        select stream_id, ${quoted(names)} from json_populate_recordset(null::${table.name}, $1::json)
        on conflict (stream_id) do update set (${quoted(names)}) = row(${names.map((name) => `excluded."${name}"`).join(', ')})
        where t.revision < excluded.revision`,
-      [jsonText(records)],
-    )
+      values: [jsonText(records)],
+    })
   }
   if (gone.length > 0) {
     await client.query(
