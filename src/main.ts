@@ -20,7 +20,7 @@ import type { Config } from './platform/config.js'
 import { keepLease } from './platform/lease.js'
 import { type Accepting, type Listening, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
-import { bridges, projects, type Role, servesHttp } from './platform/process-role.js'
+import { bridges, type ProcessRole, projects, servesHttp } from './platform/process-role.js'
 import { createOrderRecovery } from './processes/order.js'
 import { projections } from './projections/all.js'
 import { assertStandsIn, readCheckpoint } from './projections/engine/checkpoint.js'
@@ -87,7 +87,7 @@ export type AmongWorkers = {
 export type StartOptions = {
   /** Closed when the app stops, and where it can't start. */
   readonly connections: Connections
-  readonly role: Role
+  readonly role: ProcessRole
   readonly log: Log
   readonly workers?: AmongWorkers
   /** Other processes serve the role's HTTP. */
@@ -182,7 +182,7 @@ const bridgeOf = (
   return createBridgeService({ ...connections, feed, sinks, holder, leaseTtl: config.leaseTtl, log })
 }
 
-const backgroundOf = (role: Role): ((running: Running) => Promise<void>)[] => [
+const backgroundOf = (role: ProcessRole): ((running: Running) => Promise<void>)[] => [
   ...(projects(role) ? [project, recover] : []),
   async ({ bridge, signal }) => bridge?.run(signal),
 ]

@@ -1,7 +1,7 @@
 import { type Decider, type Json, Rejected } from './decider.js'
 import type { OrderId, ProductId } from './ids.js'
 import type { Cents } from './money.js'
-import { type Held, heldFrom, hold, holdingOf, holdingsOf, nothingHeld } from './reservations.js'
+import { listReservations, noReservations, type Reservations, reservationOf, reservationsFrom, reserve } from './reservations.js'
 
 export type ProductEvent =
   | { type: 'ProductAdded'; data: { productId: ProductId; name: string; stock: number; price?: Cents; at: string } }
@@ -46,11 +46,11 @@ export type Listing = {
   readonly retired: boolean
 }
 
-export type Product = Listing & { readonly added: boolean; readonly held: Held }
+export type Product = Listing & { readonly added: boolean; readonly reservations: Reservations }
 
 export const notListed: Listing = { name: '', price: undefined, free: 0, retired: false }
 
-const initial: Product = { ...notListed, added: false, held: nothingHeld }
+const initial: Product = { ...notListed, added: false, reservations: noReservations }
 
 /** The highest price, in cents, and the highest count that a client may give. */
 export const maxPrice = 1_000_000_000
@@ -63,12 +63,13 @@ export const isListed = ({ added, retired }: Product): boolean => added && !reti
 /** What is free and what is held together; cancelling all orders frees no more. As `stock` it fits a 32-bit integer. */
 export const maxUnits = 2_000_000_000
 
-export const heldBy = (product: Product, orderId: OrderId): number => holdingOf(product.held, orderId)?.quantity ?? 0
+export const reservedFor = (product: Product, orderId: OrderId): number =>
+  reservationOf(product.reservations, orderId)?.quantity ?? 0
 
 /** Throws `Rejected` where the order can't have this quantity: the look before the request and the reservation ask the same. */
 export const assertAvailable = (product: Product, productId: ProductId, orderId: OrderId | undefined, quantity: number): void => {
   assertListed(product, productId)
-  const available = product.free + (orderId ? heldBy(product, orderId) : 0)
+  const available = product.free + (orderId ? reservedFor(product, orderId) : 0)
   if (available < quantity) throw refuse('StockShort', { productId, available })
 }
 
@@ -90,10 +91,10 @@ const decide = (command: ProductCommand, product: Product): readonly ProductEven
       assertAvailable(product, productId, command.orderId, command.quantity)
       return [reserved(command, product)]
     case 'Settle':
-      return heldBy(product, command.orderId) === command.quantity && !command.fence ? [] : [reserved(command, product)]
+      return reservedFor(product, command.orderId) === command.quantity && !command.fence ? [] : [reserved(command, product)]
     case 'Take': {
       const { orderId, orderRevision } = command
-      const was = heldBy(product, orderId)
+      const was = reservedFor(product, orderId)
       return was === 0 ? [] : [{ type: 'StockTaken', data: { productId, orderId, orderRevision, was, at } }]
     }
   }
@@ -104,8 +105,8 @@ export const assertListed = (product: Product, productId: ProductId): void => {
   if (!isListed(product)) throw refuse('ProductNotFound', { productId })
 }
 
-const assertRoom = ({ held }: Product, productId: ProductId, stock: number): void => {
-  const ordered = holdingsOf(held).reduce((sum, [, { quantity }]) => sum + quantity, 0)
+const assertRoom = ({ reservations }: Product, productId: ProductId, stock: number): void => {
+  const ordered = listReservations(reservations).reduce((sum, [, { quantity }]) => sum + quantity, 0)
   if (stock + ordered > maxUnits) throw refuse('StockTooLarge', { productId })
 }
 
@@ -114,7 +115,7 @@ const reserved = (
   product: Product,
 ): ProductEvent => ({
   type: 'StockReserved',
-  data: { productId, orderId, orderRevision, quantity, was: heldBy(product, orderId), at },
+  data: { productId, orderId, orderRevision, quantity, was: reservedFor(product, orderId), at },
 })
 
 const updated = (
@@ -153,23 +154,27 @@ export const evolveListing = (listing: Listing, event: ProductEvent): Listing =>
 }
 
 const evolve = (product: Product, event: ProductEvent): Product => {
-  const { added, held } = product
+  const { added, reservations } = product
   switch (event.type) {
     case 'ProductAdded':
-      return { ...evolveListing(product, event), added: true, held }
+      return { ...evolveListing(product, event), added: true, reservations }
     case 'StockReserved': {
       const { orderId, orderRevision, quantity } = event.data
-      return { ...evolveListing(product, event), added, held: hold(held, orderId, { quantity, orderRevision }) }
+      return {
+        ...evolveListing(product, event),
+        added,
+        reservations: reserve(reservations, orderId, { quantity, orderRevision }),
+      }
     }
     case 'StockTaken': {
       const { orderId, orderRevision } = event.data
-      return { ...product, held: hold(held, orderId, { quantity: 0, orderRevision }) }
+      return { ...product, reservations: reserve(reservations, orderId, { quantity: 0, orderRevision }) }
     }
     case 'ProductRenamed':
     case 'ProductPriced':
     case 'StockCounted':
     case 'ProductRetired':
-      return { ...evolveListing(product, event), added, held }
+      return { ...evolveListing(product, event), added, reservations }
     default:
       return product
   }
@@ -201,18 +206,18 @@ export const product: Decider<Product, ProductCommand, ProductEvent> = {
   },
   carryForward: {
     type: 'ProductCarriedForward',
-    write: ({ added, retired, name, price, free, held }): Json => ({
+    write: ({ added, retired, name, price, free, reservations }): Json => ({
       added,
       retired,
       name,
       price: price ?? null,
       free,
-      held: holdingsOf(held).map(([orderId, { quantity, orderRevision }]) => [orderId, quantity, orderRevision]),
+      held: listReservations(reservations).map(([orderId, { quantity, orderRevision }]) => [orderId, quantity, orderRevision]),
     }),
     read: (json): Product => {
       const { price, held, ...rest } = json as unknown as Carried
       const entries = held.map(([orderId, quantity, orderRevision]) => [orderId, { quantity, orderRevision }] as const)
-      return { ...rest, price: price ?? undefined, held: heldFrom(entries) }
+      return { ...rest, price: price ?? undefined, reservations: reservationsFrom(entries) }
     },
   },
 }

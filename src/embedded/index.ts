@@ -19,7 +19,7 @@ export type Parts = {
 
 /**
  * Serves what the environment names no address for: starts the event store and Postgres in the data folder, and holds that. Throws
- * `Held` where another process holds it, and the signal's reason where it ends a wait. With both named there is nothing to start, and nothing is held.
+ * `FolderInUse` where another process holds it, and the signal's reason where it ends a wait. With both named there is nothing to start, and nothing is held.
  */
 export const startEmbedded = async (config: Config, log: Log, signal = new AbortController().signal): Promise<Parts> => {
   const { data, eventstoreUrl, databaseUrl } = config

@@ -1,5 +1,5 @@
 import { sleep } from '../platform/async.js'
-import { Held, holderOf } from '../platform/folder-lock.js'
+import { FolderInUse, holderOf } from '../platform/folder-lock.js'
 import type { Log } from '../platform/log.js'
 
 export type Waiting = {
@@ -11,7 +11,7 @@ export type Waiting = {
 
 /**
  * Waits until nobody holds the folder any more: an event store whose parent was killed ends by itself, and may still be at it. Who holds
- * it is said at once. Throws `Held` after the patience, and the signal's reason.
+ * it is said at once. Throws `FolderInUse` after the patience, and the signal's reason.
  */
 export const untilFree = async (folder: string, { log, signal, patience = 10_000 }: Waiting): Promise<void> => {
   const began = performance.now()
@@ -20,7 +20,7 @@ export const untilFree = async (folder: string, { log, signal, patience = 10_000
     signal.throwIfAborted()
     const holder = await holderOf(folder)
     if (!holder) return
-    if (performance.now() - began > patience) throw new Held(folder, holder.pid)
+    if (performance.now() - began > patience) throw new FolderInUse(folder, holder.pid)
     if (!told) {
       const who = holder.pid === undefined ? 'a process that does not say its number' : `process ${holder.pid}`
       log.warn(

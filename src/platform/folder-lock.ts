@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { platform } from 'node:process'
 
 /** Another process holds the folder; the message says which, as far as it is known. */
-export class Held extends Error {
-  override readonly name = 'Held'
+export class FolderInUse extends Error {
+  override readonly name = 'FolderInUse'
   readonly pid: number | undefined
   constructor(folder: string, pid?: number) {
     super(`${folder} is in use by another process${pid === undefined ? '' : ` (pid ${pid})`}`)
@@ -19,7 +19,7 @@ export type Lock = { readonly release: () => Promise<void> }
 
 /**
  * Holds a folder (made if it is missing) for this process alone, until `release` or the process's death: the kernel keeps the lock,
- * so nothing stale can stay behind. Throws `Held`. The folder is known by device and inode: a link to it, or another spelling, is
+ * so nothing stale can stay behind. Throws `FolderInUse`. The folder is known by device and inode: a link to it, or another spelling, is
  * the same folder. Known limit: on Linux the lock is seen by the processes of one network namespace, not by another container's.
  */
 export const holdLock = async (folder: string): Promise<Lock> => {
@@ -38,7 +38,7 @@ export const holderOf = async (folder: string): Promise<{ readonly pid?: number 
     await (await holdFile(folder)).release()
     return undefined
   } catch (error) {
-    if (error instanceof Held) return error.pid === undefined ? {} : { pid: error.pid }
+    if (error instanceof FolderInUse) return error.pid === undefined ? {} : { pid: error.pid }
     throw error
   }
 }
@@ -51,9 +51,9 @@ const holdSocket = async (folder: string): Promise<Lock> => {
     const server = await bind(address)
     if (server) return { release: () => new Promise((resolve) => server.close(() => resolve())) }
     const holder = await whoHolds(address)
-    if (holder !== 'gone') throw new Held(folder, holder.pid)
+    if (holder !== 'gone') throw new FolderInUse(folder, holder.pid)
   }
-  throw new Held(folder)
+  throw new FolderInUse(folder)
 }
 
 const socketAddress = async (folder: string): Promise<string> => {
@@ -99,7 +99,7 @@ const holdFile = async (folder: string): Promise<Lock> => {
   const file = await open(path, flags, 0o600).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EAGAIN' && error.code !== 'EWOULDBLOCK') throw error
     const pid = Number(await readFile(path, 'utf8'))
-    throw new Held(folder, pid > 0 ? pid : undefined)
+    throw new FolderInUse(folder, pid > 0 ? pid : undefined)
   })
   await file.truncate(0)
   await file.write(`${process.pid}`, 0)

@@ -3,7 +3,7 @@ import { KeyReused, PreconditionFailed, Unfinished } from '../../src/commands/en
 import { Rejected } from '../../src/domain/decider.js'
 import { normaliseEmail } from '../../src/domain/email.js'
 import { idOfInteger, type ProductId, type UserId } from '../../src/domain/ids.js'
-import { holdingsOf } from '../../src/domain/reservations.js'
+import { listReservations } from '../../src/domain/reservations.js'
 import { connectStore } from '../../src/eventstore/client.js'
 import { type Store, StoreUnavailable } from '../../src/eventstore/store.js'
 import { startEventStore } from '../support/eventstore.js'
@@ -106,8 +106,8 @@ describe('commands', () => {
       )
       expect(answers.filter((answer) => answer === 'placed')).to.have.length(1)
       expect(answers.filter((answer) => answer === 'StockShort')).to.have.length(11)
-      const { free, held } = await productNow(store, productId)
-      expect([free, holdingsOf(held).length]).to.deep.equal([0, 1])
+      const { free, reservations } = await productNow(store, productId)
+      expect([free, listReservations(reservations).length]).to.deep.equal([0, 1])
     })
   })
 
@@ -469,7 +469,7 @@ describe('commands', () => {
         status: 'cancelled',
       })
       expect((await productNow(store, productId)).free).to.equal(1_312)
-      expect(holdingsOf((await productNow(store, productId)).held).length).to.equal(0)
+      expect(listReservations((await productNow(store, productId)).reservations).length).to.equal(0)
       expect(read).to.be.lessThan(types.length + 20)
       const repeated = await fresh.products.update(context({ key }), { productId, name: 'Green tea' })
       expect(repeated.value).to.include({ name: 'Green tea', stock: 1_000 })
@@ -504,7 +504,7 @@ describe('commands', () => {
     const order = { customerId: someone(), items: [{ productId, quantity: 2 }], price: 200, status: 'new' }
     const error = (await failure(processOver(racing).orders.place(context(), order))) as Rejected
     expect([error.reason, error.detail]).to.deep.equal(['PriceDiffers', { sum: 240 }])
-    expect(holdingsOf((await productNow(store, productId)).held).length).to.equal(0)
+    expect(listReservations((await productNow(store, productId)).reservations).length).to.equal(0)
   })
 
   it('begins nothing after its deadline', async () => {

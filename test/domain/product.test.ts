@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { idOfInteger, type OrderId, type ProductId } from '../../src/domain/ids.js'
 import { maxUnits, product } from '../../src/domain/product.js'
-import { type Held, holdingsOf } from '../../src/domain/reservations.js'
+import { listReservations, type Reservations } from '../../src/domain/reservations.js'
 import { scenarios } from '../support/given.js'
 
 const at = '2026-01-01T00:00:00.000Z'
@@ -27,7 +27,7 @@ const reserve = (orderId: OrderId, quantity: number) => ({
   quantity,
   at,
 })
-const holders = (held: Held) => holdingsOf(held).map(([orderId]) => orderId)
+const holders = (reservations: Reservations) => listReservations(reservations).map(([orderId]) => orderId)
 const { given, fold } = scenarios(product)
 
 describe('product', () => {
@@ -81,17 +81,17 @@ describe('product', () => {
     expect(fold([added, reserved(first, 5), counted(3), reserved(first, 0, 5)]).free).to.equal(8)
   })
   it('keeps nothing of an order that holds nothing', () => {
-    expect(holders(fold([added, reserved(first, 5), reserved(second, 1)]).held)).to.have.members([first, second])
-    expect(holders(fold([added, reserved(first, 5), reserved(first, 0, 5)]).held)).to.deep.equal([])
+    expect(holders(fold([added, reserved(first, 5), reserved(second, 1)]).reservations)).to.have.members([first, second])
+    expect(holders(fold([added, reserved(first, 5), reserved(first, 0, 5)]).reservations)).to.deep.equal([])
     expect(fold([added, reserved(first, 5), taken(first, 5)])).to.include({ free: 2 })
-    expect(holders(fold([added, reserved(first, 5), taken(first, 5)]).held)).to.deep.equal([])
+    expect(holders(fold([added, reserved(first, 5), taken(first, 5)]).reservations)).to.deep.equal([])
   })
 
   it('leaves the states before it as they were, and shares with them what it does not change', () => {
     const before = fold([added, reserved(first, 5)])
     const after = fold([reserved(second, 1)], before)
-    expect([holders(before.held), holders(after.held)]).to.deep.equal([[first], [first, second]])
-    expect(after.held.filter((bucket, i) => bucket !== before.held[i])).to.have.length(1)
+    expect([holders(before.reservations), holders(after.reservations)]).to.deep.equal([[first], [first, second]])
+    expect(after.reservations.filter((bucket, i) => bucket !== before.reservations[i])).to.have.length(1)
   })
 
   it('is not counted so high that giving everything back would be too much', () => {

@@ -4,7 +4,7 @@ import { cart } from '../../src/domain/cart.js'
 import { login } from '../../src/domain/login.js'
 import { order } from '../../src/domain/order.js'
 import { product } from '../../src/domain/product.js'
-import { nothingHeld } from '../../src/domain/reservations.js'
+import { noReservations } from '../../src/domain/reservations.js'
 import { user } from '../../src/domain/user.js'
 import { upcast } from '../../src/eventstore/upcast.js'
 
@@ -28,7 +28,13 @@ describe('stored events', () => {
   it('fold into what they said when they were written', () => {
     expect(foldOf(login)).to.deep.equal({ claim: undefined })
     expect(foldOf(user)).to.include({ erased: true, email: '', epoch: 3 })
-    expect(foldOf(product)).to.deep.include({ name: 'Green tea', price: 500, free: 7, retired: true, held: nothingHeld })
+    expect(foldOf(product)).to.deep.include({
+      name: 'Green tea',
+      price: 500,
+      free: 7,
+      retired: true,
+      reservations: noReservations,
+    })
     expect(foldOf(cart)).to.deep.equal({ lines: [], checkout: undefined })
     expect(foldOf(order)).to.deep.include({ placed: true, phase: 'shipped', settled: true, todo: [] })
     expect(foldOf(order).terms).to.deep.equal({

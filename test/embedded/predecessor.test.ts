@@ -64,7 +64,7 @@ describe('a start whose event store is still held by the last one', () => {
   it('gives up after its patience, and names the holder', async () => {
     const lock = await holdLock(folder)
     const error = await failure(untilFree(folder, { log, signal: new AbortController().signal, patience: 150 }))
-    expect([error.name, error.message.includes(`pid ${process.pid}`)]).to.deep.equal(['Held', true])
+    expect([error.name, error.message.includes(`pid ${process.pid}`)]).to.deep.equal(['FolderInUse', true])
     await lock.release()
   })
 })

@@ -4,7 +4,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { Held, holderOf, holdLock } from '../../src/platform/folder-lock.js'
+import { FolderInUse, holderOf, holdLock } from '../../src/platform/folder-lock.js'
 
 const holder = new URL('./lock-holder.ts', import.meta.url)
 
@@ -40,7 +40,7 @@ describe('holdLock', () => {
   it('is given once, and again after its release', async () => {
     const lock = await holdLock(folder)
     const error = await refusal(folder)
-    expect(error).to.be.instanceOf(Held)
+    expect(error).to.be.instanceOf(FolderInUse)
     expect(error.message).to.contain(folder).and.contain(`pid ${process.pid}`)
     await lock.release()
     await (await holdLock(folder)).release()
@@ -51,7 +51,7 @@ describe('holdLock', () => {
     await symlink(folder, link)
     const lock = await holdLock(folder)
     try {
-      expect(await refusal(link)).to.be.instanceOf(Held)
+      expect(await refusal(link)).to.be.instanceOf(FolderInUse)
     } finally {
       await lock.release()
       await rm(link)
@@ -85,12 +85,12 @@ describe('holdLock', () => {
   it('stays with a process that is stopped', async () => {
     const { child } = await holdElsewhere(folder)
     child.kill('SIGSTOP')
-    expect(await refusal(folder)).to.be.instanceOf(Held)
+    expect(await refusal(folder)).to.be.instanceOf(FolderInUse)
   })
 
   it('is given to one of many that ask at the same moment', async () => {
     const all = await Promise.all(Array.from({ length: 4 }, () => holdElsewhere(folder)))
     expect(all.filter(({ answer }) => answer === 'held')).to.have.length(1)
-    expect(all.filter(({ answer }) => answer === 'Held')).to.have.length(3)
+    expect(all.filter(({ answer }) => answer === 'FolderInUse')).to.have.length(3)
   })
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../src/domain/ids.js'
-import { holdingsOf } from '../../src/domain/reservations.js'
+import { listReservations } from '../../src/domain/reservations.js'
 import { createOrderRecovery } from '../../src/processes/order.js'
 import { startTestApp, type TestApp } from '../support/app.js'
 import { cartNow, context, orderNow, processOver, productNow, Stopped, withHook } from '../support/shop.js'
@@ -33,7 +33,7 @@ describe('recovery', () => {
         .orders.place(context(), order)
         .catch((error) => error)
       expect(outcome).to.be.instanceOf(Stopped)
-      const [[orderId]] = holdingsOf((await productNow(app.store, productId)).held) as [readonly [OrderId, unknown]]
+      const [[orderId]] = listReservations((await productNow(app.store, productId)).reservations) as [readonly [OrderId, unknown]]
       await until(async () => (await orderNow(app.store, orderId)).settled)
       expect(await orderNow(app.store, orderId)).to.include({ phase: 'rejected', placed: false })
       expect(await productNow(app.store, productId)).to.include({ free: 5 })

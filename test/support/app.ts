@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '../../src/connect.js'
 import { normaliseEmail } from '../../src/domain/email.js'
-import type { Role as UserRole } from '../../src/domain/user.js'
+import type { Role } from '../../src/domain/user.js'
 import type { Store } from '../../src/eventstore/store.js'
 import { type App, startApp } from '../../src/main.js'
 import { readConfig } from '../../src/platform/config.js'
 import { createLog } from '../../src/platform/log.js'
-import type { Role } from '../../src/platform/process-role.js'
+import type { ProcessRole } from '../../src/platform/process-role.js'
 import { startEventStore } from './eventstore.js'
 import { createDatabase } from './postgres.js'
 
@@ -17,9 +17,9 @@ export type TestApp = App & {
   /** `http://127.0.0.1:port`. */
   readonly url: string
   readonly store: Store
-  readonly grant: (email: string, role: UserRole) => Promise<void>
+  readonly grant: (email: string, role: Role) => Promise<void>
   /** Another process's worth of the app on the same stores and secrets, in this process. Stop it before this one. */
-  readonly another: (role?: Role, env?: NodeJS.ProcessEnv) => Promise<TestApp>
+  readonly another: (role?: ProcessRole, env?: NodeJS.ProcessEnv) => Promise<TestApp>
 }
 
 // Waits in tenths of what they are in a shop; nothing that a test doesn't ask for slows it down.
@@ -35,7 +35,7 @@ const settings = {
 }
 
 /** The whole app in this process, on stores of its own. `env`: settings beyond ours. `stop` ends the stores too. */
-export const startTestApp = async (env: NodeJS.ProcessEnv = {}, role: Role = 'all'): Promise<TestApp> => {
+export const startTestApp = async (env: NodeJS.ProcessEnv = {}, role: ProcessRole = 'all'): Promise<TestApp> => {
   const data = await mkdtemp(join(tmpdir(), 'tillroll-app-'))
   const [eventstore, database] = await Promise.all([startEventStore(), createDatabase()])
   const stores = { TILLROLL_DATA: data, EVENTSTORE_URL: eventstore.url, DATABASE_URL: database.url }
@@ -46,7 +46,7 @@ export const startTestApp = async (env: NodeJS.ProcessEnv = {}, role: Role = 'al
   })
 }
 
-const start = async (env: NodeJS.ProcessEnv, role: Role, end: () => Promise<void>): Promise<TestApp> => {
+const start = async (env: NodeJS.ProcessEnv, role: ProcessRole, end: () => Promise<void>): Promise<TestApp> => {
   const config = readConfig(env)
   const log = createLog(config.logLevel)
   const app = await startApp(config, { connections: await connect(config, { join: false, log }), role, log })

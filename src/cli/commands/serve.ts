@@ -4,15 +4,15 @@ import { identityStream } from '../../eventstore/identity.js'
 import type { App } from '../../main.js'
 import { orAborted, sleep } from '../../platform/async.js'
 import { type Config, readConfig } from '../../platform/config.js'
-import { Held } from '../../platform/folder-lock.js'
+import { FolderInUse } from '../../platform/folder-lock.js'
 import { checkPort } from '../../platform/listen.js'
 import { createLog, type Log } from '../../platform/log.js'
-import { type Role, servesHttp } from '../../platform/process-role.js'
+import { type ProcessRole, servesHttp } from '../../platform/process-role.js'
 import { NotReady } from '../../queries/engine/read.js'
 import type { Pool } from '../../workers/pool.js'
 import { Interrupted, untilSignalled } from '../signals.js'
 
-type Options = { readonly role: Role; readonly demo?: true; readonly startOver?: boolean }
+type Options = { readonly role: ProcessRole; readonly demo?: true; readonly startOver?: boolean }
 
 type Running = { readonly log: Log; readonly signal: AbortSignal; readonly demo: true | undefined }
 
@@ -57,7 +57,7 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
 const grace = 1_500
 
 /** Processes of their own for HTTP, where the role serves it and there are cores for more than one process. */
-const forkedFor = async (role: Role, { httpWorkers }: Config, log: Log): Promise<Pool | undefined> => {
+const forkedFor = async (role: ProcessRole, { httpWorkers }: Config, log: Log): Promise<Pool | undefined> => {
   if (!servesHttp(role) || httpWorkers === 0) return undefined
   const { forkWorkers, workersFor } = await import('../../workers/pool.js')
   const count = httpWorkers ?? workersFor()
@@ -92,7 +92,7 @@ const run = async (app: App, pool: Pool | undefined, { log, signal, demo }: Runn
 }
 
 const explained = (error: unknown): never => {
-  if (!(error instanceof Held)) throw error
+  if (!(error instanceof FolderInUse)) throw error
   const ways = 'stop that, choose another folder with TILLROLL_DATA, or join it with --role api, projections or bridge'
   throw new Error(`${error.message}: ${ways}`, { cause: error })
 }

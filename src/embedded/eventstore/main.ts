@@ -1,4 +1,4 @@
-import { type Held, holdLock } from '../../platform/folder-lock.js'
+import { type FolderInUse, holdLock } from '../../platform/folder-lock.js'
 import type { CheckStatus } from './maintenance/check.js'
 import { startNode } from './node.js'
 import { untilToldToStop } from './told-to-stop.js'
@@ -64,7 +64,7 @@ const run = async (): Promise<void> => {
 
 run().then(
   () => process.exit(0),
-  async (error: Error | Held) => {
+  async (error: Error | FolderInUse) => {
     await say({ error: error.message, name: error.name })
     process.exit(1)
   },

@@ -31,7 +31,7 @@ export type SpawnOptions = {
   readonly onFull?: (full: boolean) => void
 }
 
-/** The node could not start; the message is the node's, and `cause` names the kind of error (`Held`, `Damaged`, ...). */
+/** The node could not start; the message is the node's, and `cause` names the kind of error (`FolderInUse`, `Damaged`, ...). */
 export class EventStoreFailed extends Error {
   override readonly name = 'EventStoreFailed'
 }

@@ -62,7 +62,7 @@ const settings = {
 
 /**
  * Starts the folder's PostgreSQL, made on the first start, and resolves when it accepts connections. It ends with this process, however
- * that ends. Throws `Held` where another process runs it, else an error with the server's last words.
+ * that ends. Throws `FolderInUse` where another process runs it, else an error with the server's last words.
  */
 export const startPostgres = async (options: PostgresOptions): Promise<Postgres> => {
   const { folder, log = () => undefined } = options

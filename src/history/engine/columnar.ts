@@ -7,7 +7,7 @@ import { catalogue } from '../../domain/catalogue.js'
 import type { Position } from '../../eventstore/store.js'
 import { schemaOf } from '../../eventstore/upcast.js'
 import { writeWhole } from '../../platform/files.js'
-import { Held, holdLock, type Lock } from '../../platform/folder-lock.js'
+import { FolderInUse, holdLock, type Lock } from '../../platform/folder-lock.js'
 import { type ColumnFile, openColumnFiles } from './column-files.js'
 import type { DuckLimits } from './duckdb.js'
 import { type Part, partsOf } from './parts.js'
@@ -127,7 +127,7 @@ const waitForLock = async (folder: string, signal: AbortSignal | undefined): Pro
     try {
       return await holdLock(folder)
     } catch (error) {
-      if (!(error instanceof Held) || signal?.aborted) throw error
+      if (!(error instanceof FolderInUse) || signal?.aborted) throw error
       await sleep(50)
     }
   }

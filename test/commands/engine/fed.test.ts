@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Rejected } from '../../../src/domain/decider.js'
 import { idOfInteger, type ProductId, type UserId } from '../../../src/domain/ids.js'
-import { holdingsOf } from '../../../src/domain/reservations.js'
+import { listReservations } from '../../../src/domain/reservations.js'
 import { connectStore } from '../../../src/eventstore/client.js'
 import type { RecordedEvent, Store } from '../../../src/eventstore/store.js'
 import { startEventStore } from '../../support/eventstore.js'
@@ -141,8 +141,8 @@ describe('a process that follows the events of the whole shop', () => {
       expect(performance.now() - began).to.be.lessThan(10_000)
       expect(answers.filter((answer) => answer === 'placed')).to.have.length(1)
       expect(answers.filter((answer) => answer === 'StockShort')).to.have.length(63)
-      const { free, held } = await productNow(store, productId)
-      expect([free, holdingsOf(held).length]).to.deep.equal([0, 1])
+      const { free, reservations } = await productNow(store, productId)
+      expect([free, listReservations(reservations).length]).to.deep.equal([0, 1])
     })
 
     it(`of ${processes}, on a distant store: 64 changes of one cart all succeed within 30 s`, async function () {

@@ -8,7 +8,7 @@ import { Rejected } from '../../../src/domain/decider.js'
 import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../../src/domain/ids.js'
 import { product } from '../../../src/domain/product.js'
-import { holdingsOf } from '../../../src/domain/reservations.js'
+import { listReservations } from '../../../src/domain/reservations.js'
 import { connectStore } from '../../../src/eventstore/client.js'
 import { noStream, type RecordedEvent, type Store, StoreUnavailable } from '../../../src/eventstore/store.js'
 import { startEventStore } from '../../support/eventstore.js'
@@ -135,8 +135,11 @@ describe('processes that come in between each other', () => {
     [await addProduct(stock), await addProduct(stock)].sort() as [ProductId, ProductId]
   const count = (productId: ProductId, stock: number) => fresh().products.update(context(), { productId, stock })
   const stockOf = async (productId: ProductId) => {
-    const { free, held } = await productNow(store, productId)
-    return { free, held: Object.fromEntries(holdingsOf(held).map(([orderId, { quantity }]) => [orderId, quantity])) }
+    const { free, reservations } = await productNow(store, productId)
+    return {
+      free,
+      held: Object.fromEntries(listReservations(reservations).map(([orderId, { quantity }]) => [orderId, quantity])),
+    }
   }
 
   const one = (...productIds: ProductId[]) => productIds.map((productId) => ({ productId, quantity: 1 }))

@@ -5,7 +5,7 @@ import { Rejected } from '../../../src/domain/decider.js'
 import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import { idOfInteger, type OrderId, type ProductId, type UserId } from '../../../src/domain/ids.js'
 import { quantityOf } from '../../../src/domain/order.js'
-import { holdingOf, holdingsOf } from '../../../src/domain/reservations.js'
+import { listReservations, reservationOf } from '../../../src/domain/reservations.js'
 import { connectStore } from '../../../src/eventstore/client.js'
 import type { RecordedEvent, Store } from '../../../src/eventstore/store.js'
 import { startEventStore } from '../../support/eventstore.js'
@@ -136,15 +136,15 @@ const assertStockHolds = async (store: Store, world: StockWorld): Promise<void> 
   expect(orders.every(({ settled, open }) => settled && !open)).to.equal(true)
   for (const productId of [world.tea, world.milk]) {
     const events = await store.read(`product-${productId}`)
-    const { free, held } = await productNow(store, productId)
+    const { free, reservations } = await productNow(store, productId)
     expect(free).to.be.at.least(0)
     let holds = 0
     for (const [i, { phase, terms }] of orders.entries()) {
       const wanted = phase === 'placed' ? quantityOf(terms, productId) : 0
-      expect(holdingOf(held, orderIds[i]!)?.quantity ?? 0).to.equal(wanted)
+      expect(reservationOf(reservations, orderIds[i]!)?.quantity ?? 0).to.equal(wanted)
       holds += wanted
     }
-    const others = holdingsOf(held)
+    const others = listReservations(reservations)
       .filter(([id]) => !orderIds.includes(id))
       .reduce((sum, [, { quantity }]) => sum + quantity, 0)
     expect(free + holds + others).to.equal(unitsOf(events))

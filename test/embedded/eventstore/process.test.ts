@@ -70,7 +70,7 @@ describe('the event store as a process', () => {
     await start()
     const refused = await spawnEventStore({ folder }).catch((error: unknown) => error)
     expect(refused).to.be.instanceOf(EventStoreFailed)
-    expect((refused as EventStoreFailed).cause).to.equal('Held')
+    expect((refused as EventStoreFailed).cause).to.equal('FolderInUse')
   })
 
   it('ends with its parent, however that ends, and in order', async () => {

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import pg from 'pg'
 import { type Postgres, type PostgresOptions, startPostgres } from '../../../src/embedded/postgres/server.js'
-import { Held } from '../../../src/platform/folder-lock.js'
+import { FolderInUse } from '../../../src/platform/folder-lock.js'
 import { until } from '../../support/until.js'
 
 const run = promisify(execFile)
@@ -116,7 +116,7 @@ describe('embedded Postgres', () => {
 
     it('is refused to a second process, which leaves the first one alone', async () => {
       const first = await start()
-      expect(await start().catch((error: unknown) => error)).to.be.instanceOf(Held)
+      expect(await start().catch((error: unknown) => error)).to.be.instanceOf(FolderInUse)
       expect(await ask(first.url, 'select 1 as one')).to.deep.equal([{ one: 1 }])
     })
 

@@ -2,7 +2,7 @@ import { amountOf, cart } from '../../../src/domain/cart.js'
 import type { OrderId, ProductId, UserId } from '../../../src/domain/ids.js'
 import { login } from '../../../src/domain/login.js'
 import { order, quantityOf } from '../../../src/domain/order.js'
-import { heldBy, product } from '../../../src/domain/product.js'
+import { product, reservedFor } from '../../../src/domain/product.js'
 import { user } from '../../../src/domain/user.js'
 import type { Log } from './log.js'
 
@@ -14,7 +14,7 @@ export const stockWrong = (log: Log, products: readonly ProductId[]): string | u
     if (state.free < 0) return `${productId} has ${state.free} free`
     for (const [orderId, { phase, settled, terms }] of orders) {
       const due = phase === 'placed' ? quantityOf(terms, productId) : 0
-      const held = heldBy(state, orderId)
+      const held = reservedFor(state, orderId)
       if (held < due) return `oversold: ${orderId} was accepted with ${due} of ${productId} and holds ${held}`
       if (settled && held !== due) return `${orderId} is settled (${phase}) with ${due} of ${productId} and holds ${held}`
     }

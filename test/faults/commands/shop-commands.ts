@@ -3,7 +3,7 @@ import type { Item } from '../../../src/commands/order.js'
 import { cart } from '../../../src/domain/cart.js'
 import { idOfInteger, type OrderId, type ProductId } from '../../../src/domain/ids.js'
 import { order } from '../../../src/domain/order.js'
-import { heldBy, product } from '../../../src/domain/product.js'
+import { product, reservedFor } from '../../../src/domain/product.js'
 import { placedUnder } from './invariants.js'
 import { type Answer, type Asked, answerOf, type World, type WorldCommands } from './world.js'
 
@@ -69,7 +69,7 @@ const place = (world: World, shop: Shop, { name, commands, within }: Actor, key:
     // Under a key, a repeat may be about to place what this one was refused.
     if (!refused || context.key) return
     for (const orderId of writtenBy(world, context, 'OrderRequested')) {
-      const holding = shop.products.filter((id) => heldBy(world.log.stateOf(product, id), orderId) > 0)
+      const holding = shop.products.filter((id) => reservedFor(world.log.stateOf(product, id), orderId) > 0)
       if (holding.length > 0) world.wrong(`${orderId} was refused and holds ${holding}`)
       if (!world.log.stateOf(order, orderId).settled) world.wrong(`${orderId} was refused and is not settled`)
     }
