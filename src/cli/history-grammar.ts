@@ -11,7 +11,8 @@ const json = ['--json', 'for a program to read'] as const
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace()]) command.addCommand(child)
+  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace(), diff()])
+    command.addCommand(child)
   return command
 }
 
@@ -108,6 +109,16 @@ const trace = (): Command =>
     .action((word, flags) =>
       joined(async (instance) => (await import('./commands/history/trace.js')).traceOf(instance, word, flags)),
     )
+
+const diff = (): Command =>
+  new Command('diff')
+    .description('what changed between two moments: rows made, changed and gone, by projection and by the request that did it')
+    .requiredOption('--from <time|position>', 'the shop as of this: 2026-01-31T09:00, 7d (ago), or a position', place)
+    .option('--to <time|position>', 'held against the shop as of this; by default as it is', place)
+    .option('--projection <name>', 'only products, orders, carts or users')
+    .option('--with-personal-data', 'names and e-mail addresses too')
+    .option(...json)
+    .action((flags) => joined(async (instance) => (await import('./commands/history/diff.js')).showDiff(instance, flags)))
 
 /** A time or a position, as `--from` and `--to` take it. */
 export const place = (word: string): Place => {

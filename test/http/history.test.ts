@@ -7,6 +7,18 @@ import { aCustomer, anOrder, aProduct, logIn, type Person, refusedInMsg, send, t
 
 type Event = { position: string; stream: string; revision: number; type: string; correlation: string; data: object }
 
+type Row = { id: string; change: string; columns: { column: string; before: unknown; after: unknown }[] }
+type Diff = {
+  remarks: string[]
+  projections: {
+    projection: string
+    made: number
+    changed: number
+    gone: number
+    requests: { actor: string; correlation: string; position: string; rows: Row[] }[]
+  }[]
+}
+
 describe('the history over HTTP', () => {
   let analyst: Person
   let ann: Person
@@ -111,6 +123,36 @@ describe('the history over HTTP', () => {
     expect(rest.body.at(-1)).to.deep.equal(reserved)
   })
 
+  it('tells what changed between two moments, and which request did it', async () => {
+    const tea = await aProduct({ stock: 9, price: 2 })
+    const from = new Date().toISOString()
+    const order = await anOrder(ann, [[tea, 2]])
+    const { status, body } = await send<Diff>(`GET /history/diff?from=${from}`, { token: analyst.token })
+    expect(status).to.equal(200)
+    const [stock] = body.projections.find(({ projection }) => projection === 'products')!.requests
+    expect(stock!.rows).to.deep.include({
+      id: tea._id,
+      change: 'changed',
+      columns: [{ column: 'stock', before: 9, after: 7 }],
+    })
+    const orders = body.projections.find(({ projection }) => projection === 'orders')!
+    expect(orders).to.include({ made: 1, gone: 0 })
+    expect(orders.requests[0]).to.include({ actor: ann._id, correlation: stock!.correlation })
+    expect(orders.requests[0]!.rows[0]).to.include({ id: order._id, change: 'made' })
+
+    const { position } = stock!
+    const query = `from=${BigInt(position) - 1n}&to=${position}&projection=products`
+    const narrow = (await send<Diff>(`GET /history/diff?${query}`, { token: analyst.token })).body
+    expect(narrow.projections).to.have.length(1)
+    expect(narrow.projections[0]).to.include({ projection: 'products', changed: 1 })
+    const everything = (await send<Diff>('GET /history/diff?from=2020-01-01&projection=users', { token: analyst.token })).body
+    expect(everything.remarks[0]).to.match(/^from 2020-01-01T00:00:00.000Z is before the beginning/)
+    expect(JSON.stringify(everything)).to.include('left out').and.not.include(ann.email)
+    for (const refused of ['', 'from=x', 'from=2&to=1', 'from=1&projection=ordrs'])
+      await refusedInMsg(`GET /history/diff?${refused}`, { token: analyst.token }, 400)
+    expect(await refusedInMsg('GET /history/diff?from=1&projection=ordrs', { token: analyst.token }, 400)).to.include('orders')
+  })
+
   it('says what is meant where a name or a time is not known', async () => {
     const { token } = analyst
     expect(await refusedInMsg('GET /history/events?type=OrderPlacd', { token }, 400)).to.include('did you mean OrderPlaced')
@@ -125,7 +167,7 @@ describe('the history over HTTP', () => {
   })
 
   it('is for analysts and staff', async () => {
-    for (const path of ['/history/events', '/history/streams/product-1']) {
+    for (const path of ['/history/events', '/history/streams/product-1', '/history/diff?from=1h']) {
       await refusedInMsg(`GET ${path}`, {}, 401)
       await refusedInMsg(`GET ${path}`, { token: ann.token }, 403)
     }

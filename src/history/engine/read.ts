@@ -1,10 +1,11 @@
+import { identityStream } from '../../eventstore/identity.js'
 import { scanAll } from '../../eventstore/scan.js'
 import { recorded, type ScannedEvent } from '../../eventstore/scan-decode.js'
 import type { Position, RecordedEvent, Store } from '../../eventstore/store.js'
 import { type HistoryEvent, historyEvent, isShown, timeOf } from './event.js'
 import { byName, byOrigin, checkFilter, type HistoryFilter } from './filter.js'
 import { type Block, createSurvey, type Places, readPlaces, type Stretch, stretchesOf, writePlaces } from './places.js'
-import { inRange } from './range.js'
+import { inRange, type Range } from './range.js'
 
 /** The history to read, and the folder in which is noted where what is. */
 export type HistorySource = {
@@ -65,6 +66,32 @@ export const endsOf = async (source: HistorySource): Promise<{ first?: HistoryEv
   return {}
 }
 
+/**
+ * The streams that have events in the range and whose names are wanted; secret events count too. Stops after `most` of them. Throws
+ * `StoreUnavailable`.
+ */
+export const streamsWithin = async (
+  source: HistorySource,
+  range: Range,
+  { wanted, most = Number.POSITIVE_INFINITY, signal }: StreamsWithin,
+): Promise<ReadonlySet<string>> => {
+  const found = new Set<string>()
+  const within = inRange(range)
+  for await (const events of scanStretches(source, { ...range, ...(signal && { signal }) })) {
+    for (const event of events) {
+      if (!found.has(event.streamId) && wanted(event.streamId) && within(event.position, timeOf(event))) found.add(event.streamId)
+    }
+    if (found.size >= most) break
+  }
+  return found
+}
+
+type StreamsWithin = {
+  readonly wanted: (streamId: string) => boolean
+  readonly most?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
 /** What was scanned, or read through the client where the store can't be reached by itself. */
 type Raw = ScannedEvent & { readonly whole?: RecordedEvent }
 
@@ -99,7 +126,7 @@ async function* scanned(
 ): AsyncGenerator<readonly Raw[], void> {
   const surveying = (after?.commit ?? -1n) <= survey.edge
   for await (const events of scanFrom(source, after, signal)) {
-    if (surveying) for (const event of events) survey.saw(event, isShown(event.type, event.streamId) ? timeOf(event) : undefined)
+    if (surveying) for (const event of events) survey.saw(event, isSystems(event) ? undefined : timeOf(event))
     const last = events.at(-1)!.position
     if (upTo === undefined || last < upTo) yield events
     else {
@@ -109,6 +136,9 @@ async function* scanned(
     }
   }
 }
+
+/** Secret events have their times too: they change rows. */
+const isSystems = ({ type, streamId }: Raw): boolean => type.startsWith('$') || streamId === identityStream
 
 /** The stretch's beginning; an earlier one where that event has been removed from the store since. */
 const startOf = async ({ store }: HistorySource, known: Places, { after }: Stretch): Promise<Position | undefined> => {

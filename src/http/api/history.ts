@@ -6,13 +6,13 @@ import type { HistoryFilter } from '../../history/engine/filter.js'
 import { readPlace } from '../../history/engine/range.js'
 import { digits, position } from './schemas.js'
 
-const word = z.string('must be one value').min(1, 'must not be empty').max(200, 'must have at most 200 characters')
+export const word = z.string('must be one value').min(1, 'must not be empty').max(200, 'must have at most 200 characters')
 
 const types = z
   .union([word, z.array(word)], 'must be event types, several by comma')
   .transform((value) => [value].flat().flatMap((one) => one.split(',').map((type) => type.trim())))
 
-const place = word
+export const place = word
   .transform((value, context) => {
     try {
       // An offset's plus sign is a space where a client did not encode it.

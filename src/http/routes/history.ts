@@ -1,10 +1,14 @@
 import { z } from 'zod'
+import { projectionNamed } from '../../history/blame.js'
+import { diff, NothingBetween, TooMuch } from '../../history/diff.js'
 import { checkFilter, type HistoryFilter, streamNamed } from '../../history/engine/filter.js'
 import { UnknownName } from '../../history/engine/names.js'
-import { readHistory } from '../../history/engine/read.js'
+import { rangeRemarks } from '../../history/engine/range.js'
+import { endsOf, readHistory } from '../../history/engine/read.js'
 import { followHistory, startOfFollowing } from '../../history/follow.js'
 import { pageAfter, pageBefore } from '../../history/page.js'
 import { NoStream, pageOfStream } from '../../history/show.js'
+import { diffQuery, diffView, viewDiff } from '../api/diff.js'
 import { eventsOf, eventsQuery, eventView, filterOf, linesOf, streamQuery, viewEvent } from '../api/history.js'
 import { position } from '../api/schemas.js'
 import { checked } from '../pipeline/body.js'
@@ -14,6 +18,9 @@ import { type Answer, type Call, nextPage, type Route, route } from '../pipeline
 import type { Http } from '../pipeline/services.js'
 
 const pageSize = 100
+
+/** What two moments may differ in for an answer: it is made in memory. */
+const mostRows = 10_000
 
 type EventsCall = Call<z.output<typeof eventsQuery>>
 
@@ -54,7 +61,28 @@ export const historyRoutes = ({ history, sessions, ending }: Http): readonly Rou
     return { events: whileAllowed(eventsOf(following, stop), caller) }
   }
 
+  const differences = async ({ from, to = { time: new Date().toISOString() }, projection }: z.output<typeof diffQuery>) => {
+    const { first, last } = await endsOf(source)
+    const remarks = rangeRemarks({ from, to }, first, last).map((remark) => remark.replace(/^--/, ''))
+    const named = projection === undefined ? undefined : projectionNamed(projection)
+    const projections = await diff(source, from, to, { projection: named, most: mostRows, signal: ending })
+    return { view: viewDiff({ from, to, remarks, projections }) }
+  }
+
   return [
+    route({
+      method: 'GET',
+      path: '/history/diff',
+      summary:
+        'What changed after one moment and up to another: rows made, changed and gone, by projection and by the request that did it',
+      who: ['staff', 'analyst'],
+      dialect: 'plain',
+      kind: 'other',
+      query: diffQuery,
+      answers: { status: 200, view: diffView },
+      handle: ({ query }) => named(() => differences(query)),
+    }),
+
     route({
       method: 'GET',
       path: '/history/events',
@@ -99,13 +127,14 @@ const endable = () => {
   return { signal: ended.signal, stop: () => ended.abort() }
 }
 
-/** A name that there is none of is the request's fault, and the answer says which come near. */
+/** A name that there is none of, or too much to answer, is the request's fault, and the answer says which come near. */
 const named = async (work: () => Promise<Answer>): Promise<Answer> => {
   try {
     return await work()
   } catch (error) {
     if (error instanceof NoStream) throw new Refusal(404, error.message, { cause: error })
-    if (error instanceof UnknownName) throw new Refusal(400, error.message, { cause: error })
+    if (error instanceof UnknownName || error instanceof TooMuch || error instanceof NothingBetween)
+      throw new Refusal(400, error.message, { cause: error })
     throw error
   }
 }

@@ -1,0 +1,27 @@
+import type { RecordedEvent } from '../../eventstore/store.js'
+import type { Place, Range } from './range.js'
+
+type Stamped = Pick<RecordedEvent, 'position' | 'data' | 'created'>
+
+/** The event's own time (RFC 3339); of one that doesn't say, when the store wrote it. */
+export const atOf = ({ data, created }: Pick<Stamped, 'data' | 'created'>): string => {
+  const { at } = (data ?? {}) as { readonly at?: unknown }
+  return typeof at === 'string' ? at : created.toISOString()
+}
+
+/**
+ * Whether an event is later than a moment of the shop. As of the moment, a stream is the longest prefix of events that are not: those up
+ * to a commit position (inclusive), or those whose `at` is not after the time.
+ */
+export const laterThan = (moment: Place): ((event: Stamped) => boolean) => {
+  if ('position' in moment) return ({ position }) => position > moment.position
+  const time = Date.parse(moment.time)
+  return (event) => Date.parse(atOf(event)) > time
+}
+
+/** After one moment and up to another (inclusive). */
+export const between = (from: Place, to: Place): Range => ({ from: justAfter(from), to: justAfter(to) })
+
+/** Times are kept in milliseconds. */
+const justAfter = (place: Place): Place =>
+  'position' in place ? { position: place.position + 1n } : { time: new Date(Date.parse(place.time) + 1).toISOString() }
