@@ -2,7 +2,6 @@ import { createHmac, createSecretKey } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { sinksOf, topicOf } from './bridge/backend.js'
 import { bridgeMetrics } from './bridge/metrics.js'
@@ -16,6 +15,7 @@ import { orderHistory } from './history/order.js'
 import type { Limiter } from './http/pipeline/rate-limits.js'
 import type { OwnWrites } from './http/pipeline/read-your-writes.js'
 import { createHttp } from './http/server.js'
+import { once, sleep, withResolvers } from './platform/async.js'
 import type { Config } from './platform/config.js'
 import { keepLease } from './platform/lease.js'
 import { type Accepting, type Listening, listen } from './platform/listen.js'
@@ -301,20 +301,4 @@ const closeAll = async (closers: readonly (() => Promise<void>)[], log: Log): Pr
     }
   }
   if (errors.length > 0) throw errors[0]
-}
-
-const once = <T>(work: () => T): (() => T) => {
-  let result: { readonly value: T } | undefined
-  return () => {
-    result ??= { value: work() }
-    return result.value
-  }
-}
-
-const withResolvers = <T>() => {
-  let resolve!: (value: T) => void
-  const promise = new Promise<T>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import { sleep } from '../platform/async.js'
 import { writeWhole } from '../platform/files.js'
 import { holderOf } from '../platform/folder-lock.js'
 

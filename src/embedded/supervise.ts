@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { backoff } from '../platform/async.js'
 import type { Log } from '../platform/log.js'
 
 /** A child process that serves others at an address. */
@@ -32,13 +32,12 @@ export const supervise = async (name: string, start: Start, log: Log, port?: num
   log.info({ part: name, address, pid: part.pid, ms: Math.round(performance.now() - began) }, `${name} is up at ${address}`)
 
   const again = async (): Promise<Part | undefined> => {
-    for (let pause = 100; !ending.signal.aborted; pause = Math.min(2 * pause, 5_000)) {
+    for (const pause = backoff(ending.signal, { first: 100, most: 5_000 }); !ending.signal.aborted; await pause()) {
       try {
         return await start(part.port, ending.signal)
       } catch (error) {
         if (ending.signal.aborted) return undefined
         log.error({ part: name, err: error }, `${name} could not be started again`)
-        await sleep(pause, undefined, { signal: ending.signal }).catch(() => undefined)
       }
     }
     return undefined

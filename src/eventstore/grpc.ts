@@ -4,6 +4,7 @@ import querystring from 'node:querystring'
 import { parseConnectionString } from '@eventstore/db-client/dist/Client/parseConnectionString.js'
 import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
+import { sleep } from '../platform/async.js'
 import { StoreUnavailable } from './store.js'
 
 // gRPC over Node's HTTP/2, for the calls that carry every event: the client's own takes several times as long for each message.
@@ -145,7 +146,7 @@ export const discover = async (connection: Connection): Promise<Endpoint> => {
       const found = await askGossip(connection, host).catch(() => undefined)
       if (found) return found
     }
-    await new Promise((resolve) => setTimeout(resolve, connection.discoveryInterval ?? 100))
+    await sleep(connection.discoveryInterval ?? 100)
   }
   throw new StoreUnavailable(`no node of the event store was found in ${attempts} attempts`)
 }

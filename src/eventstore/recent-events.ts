@@ -1,3 +1,4 @@
+import { createRising } from '../platform/waiters.js'
 import { type Position, positionOf, type RecordedEvent } from './store.js'
 
 export type Ring = ReturnType<typeof createRing>
@@ -8,13 +9,9 @@ export const createRing = (keep: number) => {
   /** Everything after this and up to the newest event is here. */
   let base: Position | undefined
   let events: RecordedEvent[] = []
-  let waiting: (() => void)[] = []
-
-  const wake = (): void => {
-    const woken = waiting
-    waiting = []
-    for (const go of woken) go()
-  }
+  /** How often something has come. */
+  const changes = createRising<number>(0)
+  const wake = (): void => changes.raise(changes.current() + 1)
   const head = (): Position | undefined => positionOf(events.at(-1)) ?? base
 
   return {
@@ -42,20 +39,9 @@ export const createRing = (keep: number) => {
       return events.slice(from, from + max)
     },
     /** Resolves when there is something new, or the signal aborts. */
-    changed: (signal: AbortSignal): Promise<void> =>
-      new Promise((resolve) => {
-        if (signal.aborted) return resolve()
-        const done = () => {
-          signal.removeEventListener('abort', stop)
-          resolve()
-        }
-        const stop = () => {
-          waiting = waiting.filter((go) => go !== done)
-          done()
-        }
-        waiting.push(done)
-        signal.addEventListener('abort', stop, { once: true })
-      }),
+    changed: async (signal: AbortSignal): Promise<void> => {
+      await changes.reaches(changes.current() + 1, { signal })
+    },
   }
 }
 

@@ -1,5 +1,5 @@
-/** Waits so many milliseconds, or until the signal aborts. */
-export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+/** Waits so many milliseconds, or until the signal aborts. With `ref` false it alone keeps no process from ending. */
+export const sleep = (milliseconds: number, signal?: AbortSignal, { ref = true } = {}): Promise<void> =>
   new Promise((resolve) => {
     if (signal?.aborted) return resolve()
     const done = () => {
@@ -8,22 +8,43 @@ export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void>
       resolve()
     }
     const timer = setTimeout(done, milliseconds)
+    if (!ref) timer.unref()
     signal?.addEventListener('abort', done, { once: true })
   })
 
-/** A pause that doubles each time, from `first` to `most` milliseconds, with jitter, until `reset`. Ends early when the signal aborts. */
-export const backoff = (signal: AbortSignal, { first = 50, most = 3_000 } = {}) => {
-  let next = first
-  const pause = async (): Promise<void> => {
-    const milliseconds = next * (0.5 + Math.random() / 2)
-    next = Math.min(next * 2, most)
-    await sleep(milliseconds, signal)
-  }
+export type Pauses = { readonly first: number; readonly most: number }
+
+/** Milliseconds to pause after so many failures (0: the first): doubling from `first` to `most`, and never the same for two who failed together. */
+export const pauseAfter = (failures: number, { first, most }: Pauses): number =>
+  Math.min(first * 2 ** failures, most) * (0.5 + Math.random() / 2)
+
+/** A pause that is longer after each failure (`pauseAfter`), until `reset`. Ends early when the signal aborts. */
+export const backoff = (signal?: AbortSignal, { first = 50, most = 3_000 }: Partial<Pauses> = {}) => {
+  let failures = 0
+  const pause = (): Promise<void> => sleep(pauseAfter(failures++, { first, most }), signal)
   return Object.assign(pause, {
     reset: () => {
-      next = first
+      failures = 0
     },
   })
+}
+
+/** What `make` makes when it is first asked for, ever after. */
+export const once = <Value>(make: () => Value): (() => Value) => {
+  let made: { readonly value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+/** A promise, and what resolves it. */
+export const withResolvers = <Value>() => {
+  let resolve!: (value: Value) => void
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
 }
 
 /**

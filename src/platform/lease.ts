@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type pg from 'pg'
+import { sleep } from './async.js'
 import type { Database } from './database.js'
 
 /** Somebody else holds the lease, or could by now: the transaction must not be committed. */
@@ -45,7 +45,7 @@ export const keepLease = async (options: LeaseOptions): Promise<void> => {
     if (answer.epoch !== undefined) await hold(options, answer.epoch, asked + ttl)
     // A little after the end of what another has left; he may give it up earlier.
     const wait = answer.epoch === undefined ? Math.min(answer.wait + 20, ttl / 3) : ttl / 3
-    await sleep(wait, undefined, { signal }).catch(ignoreAbort)
+    await sleep(wait, signal)
   }
 }
 
@@ -119,7 +119,7 @@ const renew = async (options: LeaseOptions, epoch: number, until: number, over: 
   while (!over.signal.aborted) {
     const left = heldUntil - performance.now()
     if (left <= 0) return over.abort()
-    await sleep(Math.min(ttl / 3, left), undefined, { signal: over.signal }).catch(ignoreAbort)
+    await sleep(Math.min(ttl / 3, left), over.signal)
     if (over.signal.aborted) return
     const asked = performance.now()
     const answer = database.pool.query(
@@ -128,7 +128,7 @@ const renew = async (options: LeaseOptions, epoch: number, until: number, over: 
     )
     const outcome = await Promise.race([
       answer.then(({ rowCount }) => (rowCount === 1 ? 'held' : 'lost')).catch((error: unknown) => onError(error)),
-      sleep(Math.max(0, heldUntil - asked), 'silent', { signal: over.signal }).catch(ignoreAbort),
+      sleep(Math.max(0, heldUntil - asked), over.signal).then(() => 'silent'),
     ])
     if (outcome === 'held') heldUntil = asked + ttl
     if (outcome === 'lost' || outcome === 'silent') over.abort()
@@ -141,8 +141,4 @@ const release = async ({ database, name, ttl, onError = () => undefined }: Lease
     .query(`update tillroll.lease set expires_at = clock_timestamp() where name = $1 and epoch = $2`, [name, epoch])
     .catch(onError)
   await Promise.race([released, sleep(ttl, undefined, { ref: false })])
-}
-
-const ignoreAbort = (error: Error): void => {
-  if (error.name !== 'AbortError') throw error
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { AggregatorRegistry, type Registry } from 'prom-client'
+import { backoff } from '../platform/async.js'
 import type { Log } from '../platform/log.js'
 import { createPeer, type Peer, PeerGone } from '../platform/peer.js'
 import type { Metrics, PrimaryCalls, Stores, WorkerCalls } from './calls.js'
@@ -85,7 +85,7 @@ export const forkWorkers = (count: number, log: Log): Pool => {
   }
 
   const replace = async (stores: Stores): Promise<Member | undefined> => {
-    for (let pause = 100; !stopping; pause = Math.min(2 * pause, 5_000)) {
+    for (const pause = backoff(undefined, { first: 100, most: 5_000 }); !stopping; await pause()) {
       const member = forkOne()
       try {
         await serveIn(member, stores)
@@ -94,7 +94,6 @@ export const forkWorkers = (count: number, log: Log): Pool => {
         member.worker.kill('SIGKILL')
         if (stopping) return undefined
         log.error({ err: error }, 'an HTTP worker could not be started again')
-        await sleep(pause)
       }
     }
     return undefined

@@ -1,4 +1,5 @@
 import { sleep } from '../../platform/async.js'
+import { createRising } from '../../platform/waiters.js'
 
 /**
  * Tells of every change, and once when it has begun to hear of them, until the signal aborts or the connection is lost or not to be had.
@@ -8,15 +9,11 @@ export type Listen = (signal: AbortSignal, tell: () => void) => Promise<void>
 
 /** Tells everybody who waits that a topic has something new, over one connection for all of them, which is there while somebody waits. */
 export const createWatch = (hear: Listen) => {
-  let told = 0
+  const told = createRising<number>(0)
   let watchers = 0
   let running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
-  const waiting = new Set<() => void>()
 
-  const tell = (): void => {
-    told++
-    for (const wake of waiting) wake()
-  }
+  const tell = (): void => told.raise(told.current() + 1)
 
   const listen = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
@@ -36,21 +33,7 @@ export const createWatch = (hear: Listen) => {
 
   /** Whether something was told since the count was `seen`; false after `most` milliseconds, or when the signal aborts. */
   const changed = (seen: number, most: number, signal: AbortSignal): Promise<boolean> =>
-    new Promise((resolve) => {
-      const done = (news: boolean) => {
-        waiting.delete(wake)
-        clearTimeout(timer)
-        signal.removeEventListener('abort', over)
-        resolve(news)
-      }
-      const wake = () => done(true)
-      const over = () => done(false)
-      const timer = setTimeout(over, most)
-      waiting.add(wake)
-      signal.addEventListener('abort', over, { once: true })
-      if (signal.aborted) over()
-      else if (told !== seen) wake()
-    })
+    told.reaches(seen + 1, { milliseconds: most, signal })
 
   return {
     begin: () => {
@@ -61,7 +44,7 @@ export const createWatch = (hear: Listen) => {
       }
       let over = false
       return {
-        count: () => told,
+        count: told.current,
         changed,
         end: (): void => {
           if (over) return

@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs'
-import { sleep } from '../../platform/async.js'
+import { pauseAfter, sleep } from '../../platform/async.js'
 import type { Listen } from '../engine/notifier.js'
 import { type Log, TopicUnavailable } from '../topic.js'
 import { type Connected, connectTopic } from './fetch.js'
@@ -37,7 +37,7 @@ const createConnection = (kafka: Kafka, topic: string, patience: number) => {
 
   const using: Using = async (work) => {
     const end = performance.now() + patience
-    for (let wait = 20; ; wait *= 2) {
+    for (let failures = 0; ; failures++) {
       current ??= connect()
       const mine = current
       try {
@@ -46,6 +46,7 @@ const createConnection = (kafka: Kafka, topic: string, patience: number) => {
         if (isOutOfRange(error)) throw error
         drop(mine)
         if (isAbsent(error)) throw error
+        const wait = pauseAfter(failures, { first: 20, most: patience })
         if (performance.now() + wait > end) {
           throw new TopicUnavailable(`${topic} can't be read: ${error instanceof Error ? error.message : error}`, {
             cause: error,

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka, Message, Producer, RecordMetadata, Transaction } from 'kafkajs'
+import { backoff } from '../../platform/async.js'
 import type { Database } from '../../platform/database.js'
 import { createGenerations } from '../engine/generations.js'
 import { partitionOf } from '../engine/partition.js'
@@ -134,12 +134,11 @@ const write = async (
  */
 const firstSend = async (transaction: Transaction, topic: string, message: Message): Promise<RecordMetadata[]> => {
   const end = performance.now() + transactionTimeout / 2
-  for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
+  for (const pause = backoff(undefined, { first: 1, most: 50 }); ; await pause()) {
     try {
       return await transaction.send({ topic, messages: [message] })
     } catch (error) {
       if (!isConcurrent(error) || performance.now() > end) throw error
-      await sleep(wait)
     }
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
+import { sleep } from '../../platform/async.js'
 import { BridgeStopped } from '../engine/sink.js'
 import { isLeaderless, protocolError } from './errors.js'
 import { progressTopic } from './progress.js'

@@ -1,5 +1,6 @@
 import type { UserId } from '../../domain/ids.js'
 import { WrongRevision } from '../../eventstore/store.js'
+import { pauseAfter, sleep } from '../../platform/async.js'
 import { Unavailable } from '../../platform/errors.js'
 
 /** What comes along with a command: who asks, under which key, and until when it is worth trying. */
@@ -46,11 +47,13 @@ export const assertInTime = (context: CommandContext): void => {
   if (performance.now() >= context.deadline) throw new Unfinished('the deadline has passed')
 }
 
+/** Milliseconds: another writer is soon done, and a command has no time to lose. */
+const betweenAttempts = { first: 7, most: 140 }
+
 /** Waits a little, longer with each attempt and never the same for two, but not beyond the deadline. Throws `Unfinished` there. */
 export const backOff = async (attempt: number, context: CommandContext): Promise<void> => {
-  const milliseconds = Math.min(5 * 2 ** Math.min(attempt, 5), 100) * (0.5 + Math.random())
   assertInTime(context)
-  await new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, context.deadline - performance.now())))
+  await sleep(Math.min(pauseAfter(attempt, betweenAttempts), context.deadline - performance.now()))
   assertInTime(context)
 }
 

@@ -4,8 +4,8 @@ import { mkdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { sleep } from '../../platform/async.js'
 import { syncFolder, writeWhole } from '../../platform/files.js'
 import { holdLock } from '../../platform/folder-lock.js'
 import { clusterOf, environment, type Home, type HomeOptions, homeOf, lend, makeFolder } from './home.js'
@@ -204,7 +204,7 @@ const stop = async (child: ChildProcess, exited: Promise<Exit>): Promise<void> =
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     if (child.exitCode !== null || child.signalCode !== null) break
     child.kill(signal)
-    if (await Promise.race([exited.then(() => true), sleep(10_000, false, { ref: false })])) break
+    if (await Promise.race([exited.then(() => true), sleep(10_000, undefined, { ref: false }).then(() => false)])) break
   }
   await exited
 }

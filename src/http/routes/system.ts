@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { asyncapi } from '../../bridge/asyncapi.js'
+import { once } from '../../platform/async.js'
 import { shareFor } from '../../platform/single-flight.js'
 import { openApi } from '../docs/openapi.js'
 import { docsPage } from '../docs/page.js'
@@ -96,11 +97,3 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
 const second = 1_000
 
 const render = (text: string): Rendered => ({ text: Buffer.from(text), tag: tagOf(text) })
-
-const once = <Value>(make: () => Value): (() => Value) => {
-  let made: { readonly value: Value } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
-  }
-}

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Logger } from 'pino'
+import { createRising } from '../../platform/waiters.js'
 import { channel } from '../../projections/engine/checkpoint.js'
 
 /** Knows up to where the read models are folded, in whichever process that happens. */
@@ -22,27 +23,17 @@ export type FreshnessOptions = {
 
 /** Listens on one connection, and looks by itself while somebody waits. */
 export const createFreshness = ({ database, log, pollEvery = 100 }: FreshnessOptions): Freshness => {
-  let current = -1n
-  let waiting: { readonly position: bigint; readonly reached: () => void }[] = []
+  const known = createRising<bigint>(-1n)
   let closed = false
   let listener: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
   let polling: NodeJS.Timeout | undefined
 
-  const note = (position: bigint): void => {
-    if (position <= current) return
-    current = position
-    const reached = waiting.filter((waiter) => waiter.position <= position)
-    if (reached.length === 0) return
-    waiting = waiting.filter((waiter) => waiter.position > position)
-    for (const waiter of reached) waiter.reached()
-  }
-
   const look = async (): Promise<void> => {
     const { rows } = await database.pool.query<{ commit: string }>(
       `select coalesce(commit_position, -1)::text as commit from tillroll.checkpoint where name = 'projections'`,
     )
-    if (rows[0]) note(BigInt(rows[0].commit))
+    if (rows[0]) known.raise(BigInt(rows[0].commit))
   }
 
   const poll = (): void => {
@@ -51,7 +42,7 @@ export const createFreshness = ({ database, log, pollEvery = 100 }: FreshnessOpt
       const [looked] = await Promise.allSettled([look()])
       if (looked.status === 'rejected') log.warn({ err: looked.reason }, 'the checkpoint could not be read')
       polling = undefined
-      if (waiting.length > 0 && !closed) poll()
+      if (known.isAwaited() && !closed) poll()
     }, pollEvery)
   }
 
@@ -73,7 +64,7 @@ export const createFreshness = ({ database, log, pollEvery = 100 }: FreshnessOpt
     }
     client.on('error', again)
     client.on('end', () => again(new Error('the connection was closed')))
-    client.on('notification', ({ payload }) => note(BigInt(payload ?? -1)))
+    client.on('notification', ({ payload }) => known.raise(BigInt(payload ?? -1)))
     try {
       await client.connect()
       await client.query(`listen ${channel}`)
@@ -85,25 +76,11 @@ export const createFreshness = ({ database, log, pollEvery = 100 }: FreshnessOpt
   void listen()
 
   return {
-    note,
-    position: () => current,
+    note: known.raise,
+    position: known.current,
     waitFor: (position, milliseconds) => {
-      if (position <= current) return Promise.resolve(true)
-      return new Promise((resolve) => {
-        const waiter = {
-          position,
-          reached: () => {
-            clearTimeout(timer)
-            resolve(true)
-          },
-        }
-        const timer = setTimeout(() => {
-          waiting = waiting.filter((other) => other !== waiter)
-          resolve(false)
-        }, milliseconds)
-        waiting.push(waiter)
-        poll()
-      })
+      if (position > known.current()) poll()
+      return known.reaches(position, { milliseconds })
     },
     close: async () => {
       closed = true

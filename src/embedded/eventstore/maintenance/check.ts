@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { sleep } from '../../../platform/async.js'
 import { Damaged } from '../storage/log/errors.js'
 import { checkedChunks } from '../storage/log/scan.js'
 import { readStart, type Segment } from '../storage/log/segment.js'
@@ -38,9 +38,7 @@ export const startCheck = (store: Store, { after = 3_000, share = 0.1 }: CheckOp
   let done = 0
   let state: CheckStatus['state'] = store.wasRead ? 'unneeded' : 'running'
 
-  const pause = async (milliseconds: number): Promise<void> => {
-    await sleep(milliseconds, undefined, { signal: stopping.signal }).catch(() => undefined)
-  }
+  const pause = (milliseconds: number): Promise<void> => sleep(milliseconds, stopping.signal)
 
   const checkSegment = async (segment: Segment): Promise<void> => {
     await readStart(segment)

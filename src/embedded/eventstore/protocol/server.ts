@@ -1,6 +1,7 @@
 import { createServer as createHttp1Server } from 'node:http'
 import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { TLSSocket } from 'node:tls'
+import { sleep } from '../../../platform/async.js'
 import { type Handler, refuse, serveCall } from './call.js'
 import { codes, createLedger, type Status } from './framing.js'
 import { type Listener, listen, type TlsOptions } from './listener.js'
@@ -80,7 +81,7 @@ const resetTime = 300
 
 const sleepUntil = async (isDone: () => boolean, milliseconds: number): Promise<void> => {
   const end = performance.now() + milliseconds
-  while (!isDone() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+  while (!isDone() && performance.now() < end) await sleep(10)
 }
 
 /**
