@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import type { Context } from 'koa'
 import rawBody from 'raw-body'
 import type { z } from 'zod'
 import { Refusal } from './errors.js'
@@ -10,11 +11,11 @@ const maxBody = 100 * 1024
  * The JSON of a request's body; an empty object where there is none. Throws `Refusal`: 415 for another type or encoding than JSON in
  * UTF-8, 413 for more than 100 kB, 400 for what is not JSON.
  */
-export const readJson = async (request: IncomingMessage): Promise<unknown> => {
-  const { 'content-length': length, 'transfer-encoding': transfer, 'content-type': type = '' } = request.headers
+export const readJson = async (ctx: Context): Promise<unknown> => {
+  const { 'content-length': length, 'transfer-encoding': transfer } = ctx.req.headers
   if (transfer === undefined && (length === undefined || Number(length) === 0)) return {}
-  assertReadable(type, request.headers['content-encoding'])
-  const bytes = await readBytes(request, length)
+  assertReadable(ctx)
+  const bytes = await readBytes(ctx.req, length)
   if (bytes.length === 0) return {}
   if (!isUtf8(bytes)) throw new Refusal(400, 'the body is not valid UTF-8')
   try {
@@ -24,16 +25,12 @@ export const readJson = async (request: IncomingMessage): Promise<unknown> => {
   }
 }
 
-const assertReadable = (contentType: string, encoding = 'identity'): void => {
-  const [type, ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase())
-  const charset = parameters
-    .find((parameter) => parameter.startsWith('charset='))
-    ?.slice('charset='.length)
-    .replaceAll('"', '')
-  if (type !== 'application/json' || (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8')) {
+const assertReadable = (ctx: Context): void => {
+  const isUtf8Text = /^(utf-?8)?$/i.test(ctx.request.charset)
+  if (!ctx.is('application/json') || !isUtf8Text) {
     throw new Refusal(415, 'send the body as application/json in UTF-8', { headers: { Accept: 'application/json' } })
   }
-  if (encoding.toLowerCase() !== 'identity') {
+  if (ctx.get('content-encoding').toLowerCase() !== 'identity' && ctx.get('content-encoding') !== '') {
     throw new Refusal(415, 'send the body without Content-Encoding', { headers: { 'Accept-Encoding': 'identity' } })
   }
 }

@@ -5,7 +5,7 @@ import { decimalOfCents } from '../../domain/money.js'
 import { Unavailable } from '../../platform/errors.js'
 import { isDatabaseAway } from '../../platform/sqlstate.js'
 
-/** How the answers of a route are dressed: C's `{"msg"}`, or O's envelope. */
+/** How the answers of a route are dressed: bare, with errors as `{"msg"}` (the customers' API), or in an envelope (the orders' API). See docs/http.md. */
 export type Dialect = 'plain' | 'envelope'
 
 /** Fields that an error's answer carries beside its message. */
@@ -66,7 +66,7 @@ export type Says = { readonly [Reason in RejectionReason]?: Answer }
 
 const ofRejection = (rejected: Rejected, says: Says): Refusal => {
   const said = says[rejected.reason]
-  // Where the contract gives the words, they are all of the answer.
+  // A route's own words are all of the answer.
   if (said) return new Refusal(...said, { cause: rejected })
   const [status, message] = rejections[rejected.reason]
   const { sum, productId, available } = rejected.detail
@@ -92,19 +92,13 @@ export const refusalOf = (error: unknown, says: Says = {}): Refusal => {
   return new Refusal(500, 'something went wrong on our side', { cause: error })
 }
 
-/** Whether the client names RFC 9457's type in Accept: asking for it among others asks for it, for it says nothing of success. */
-const wantsProblem = (accept: string): boolean =>
-  accept.split(',').some((range) => {
-    const [type, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
-    return type === 'application/problem+json' && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
-  })
-
 /** Writes the error in the route's dialect, or as a problem (RFC 9457) where the client asks for one. */
 export const answerError = (ctx: Context, { status, message, headers, extra }: Refusal, dialect: Dialect): void => {
   ctx.status = status
   ctx.set('Cache-Control', 'no-store')
   ctx.set({ ...headers })
-  if (wantsProblem(ctx.get('accept'))) {
+  // Asking for RFC 9457's type among others asks for it, for it says nothing of success.
+  if (ctx.accepts().includes('application/problem+json')) {
     ctx.type = 'application/problem+json'
     ctx.body = JSON.stringify({ type: 'about:blank', title: ctx.message, status, detail: message, ...extra })
     return

@@ -8,23 +8,29 @@ import { type Dialect, type Says, unavailable } from './errors.js'
 
 /**
  * One route as data: the router, the Allow header and the OpenAPI document are made of it, and nothing else says what it takes and answers.
+ * What its handler is given follows from who may call it, and from what its path names.
  */
-export type Route<Query = unknown, Body = unknown> = {
+export type Route<
+  Query = unknown,
+  Body = unknown,
+  Access extends Who = Who,
+  Missing extends RejectionReason | undefined = RejectionReason | undefined,
+> = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly summary: string
-  readonly who: Who
+  readonly who: Access
   readonly dialect: Dialect
   /** A read waits for what its caller wrote and has an ETag; a command takes an Idempotency-Key and If-Match; the rest does neither. */
   readonly kind: 'read' | 'command' | 'other'
   readonly query?: z.ZodType<Query>
   readonly body?: z.ZodType<Body>
   /** The refusal that answers an `:id` that is no id: it names nothing. */
-  readonly missing?: RejectionReason
+  readonly missing?: Missing
   /** Where this route answers a refusal in other words than all others. */
   readonly says?: Says
   readonly answers: Answers
-  handle(call: Call<Query, Body>): Promise<Answer>
+  handle(call: Call<Query, Body, Access, Missing>): Promise<Answer>
 }
 
 export type Answers = {
@@ -37,19 +43,25 @@ export type Answers = {
   readonly lines?: true
   /** The media type of an answer that is no JSON. */
   readonly type?: string
-  /** O's words, where they are not those of its other routes. */
+  /** The envelope's message, where it is not the usual `success`. */
   readonly message?: string
+  /** `status` inside the envelope, where it differs from HTTP's: an update answers 200 and says 201. */
   readonly bodyStatus?: number
   /** Errors beyond those that every route of this kind has. */
   readonly errors?: readonly number[]
 }
 
 /** A request that was let in and is well-formed. */
-export type Call<Query = unknown, Body = unknown> = {
-  /** Not there on a route for anyone. */
-  readonly caller: Caller
-  /** That of the path's `:id`. */
-  readonly id: Id
+export type Call<
+  Query = unknown,
+  Body = unknown,
+  Access extends Who = Who,
+  Missing extends RejectionReason | undefined = RejectionReason | undefined,
+> = {
+  /** Nobody on a route for anyone. */
+  readonly caller: Access extends 'anyone' ? undefined : Caller
+  /** That of the path's `:id`, where `missing` says what answers one that is none. */
+  readonly id: Missing extends RejectionReason ? Id : undefined
   /** What the path has in the place of its parameter. */
   readonly named: string
   readonly query: Query
@@ -58,21 +70,30 @@ export type Call<Query = unknown, Body = unknown> = {
   readonly path: string
   /** A header of the request; empty where there is none. */
   readonly header: (name: string) => string
+  /** Which of the media types the client would rather have, by its Accept; the first where it doesn't care, `false` where it wants none. */
+  readonly prefers: (...types: string[]) => string | false
   readonly context: CommandContext
 }
 
-export type Answer = {
-  readonly view?: unknown
-  /** Instead of a view: text of the route's media type. */
-  readonly text?: string
-  /** Instead of a view: its text and tag, rendered once for many. */
-  readonly rendered?: Rendered
+/** The ways to answer, of which an answer has one. */
+type Contents = {
+  /** Is written as JSON, in the dialect's dress. */
+  readonly view: unknown
+  /** Of the route's media type. */
+  readonly text: string
+  /** The text and tag of a view, rendered once for many. */
+  readonly rendered: Rendered
+  /** Server-Sent Events, for as long as the client stays. */
+  readonly events: Readable
+  /** Lines of JSON, to the end or for as long as the client stays. */
+  readonly lines: Readable
+}
+
+type Only<Way extends keyof Contents> = Pick<Contents, Way> & { readonly [Other in Exclude<keyof Contents, Way>]?: undefined }
+
+export type Answer = { [Way in keyof Contents]: Only<Way> }[keyof Contents] & {
   /** Why the object is not brought up to date any more. */
   readonly parked?: string | undefined
-  /** Instead of either: Server-Sent Events, for as long as the client stays. */
-  readonly events?: Readable
-  /** Instead of either: lines of JSON, to the end or for as long as the client stays. */
-  readonly lines?: Readable
   /** Where it differs from the route's. */
   readonly status?: number
   /** That of the object's stream; a list has none. */
@@ -90,7 +111,14 @@ export type Answer = {
 export type Rendered = { readonly text: string | Buffer; readonly tag: string }
 
 /** Ties the types of a route's parts together. */
-export const route = <Query = unknown, Body = unknown>(spec: Route<Query, Body>): Route => spec
+export const route = <
+  const Access extends Who,
+  Missing extends RejectionReason | undefined = undefined,
+  Query = unknown,
+  Body = unknown,
+>(
+  spec: Route<Query, Body, Access, Missing>,
+): Route => spec
 
 /** One more than a page, to see whether there is another. */
 export const onePast = <Page extends { readonly limit?: number }>(page: Page): Page =>

@@ -48,12 +48,12 @@ type Of = {
 
 const callOf = async (http: Http, route: Route, ctx: Context, of: Of): Promise<Call> => {
   const { caller } = of
-  const body = route.body && checked(route.body, await readJson(ctx.req))
+  const body = route.body && checked(route.body, await readJson(ctx))
   const query = of.query(ctx)
   const id = idOf(route, of.id)
   const context = contextOf(http, route, ctx, caller, { id, body })
   return {
-    caller: caller!,
+    caller,
     id,
     query,
     body,
@@ -61,6 +61,7 @@ const callOf = async (http: Http, route: Route, ctx: Context, of: Of): Promise<C
     address: ctx.ip,
     path: ctx.path,
     header: (name) => ctx.get(name),
+    prefers: (...types) => ctx.accepts(...types),
     context,
   }
 }
@@ -73,10 +74,11 @@ const queryOf = ({ query }: Route): ((ctx: Context) => unknown) => {
 }
 
 /** Throws `Rejected` for what is no id: there is nothing of that name. A path without `:id` has no use for one. */
-const idOf = (route: Route, named: string | undefined): Id => {
+const idOf = ({ missing }: Route, named: string | undefined): Id | undefined => {
+  if (!missing) return undefined
   const id = parseId(named)
-  if (id === undefined && route.missing) throw new Rejected(route.missing)
-  return id!
+  if (id === undefined) throw new Rejected(missing)
+  return id
 }
 
 const contextOf = (
@@ -84,7 +86,7 @@ const contextOf = (
   route: Route,
   ctx: Context,
   caller: Caller | undefined,
-  request: { readonly id: Id; readonly body: unknown },
+  request: { readonly id: Id | undefined; readonly body: unknown },
 ): CommandContext => {
   const { correlationId, traceparent } = ctx.state
   const context = {
@@ -115,7 +117,7 @@ const keyOf = (
   secret: Buffer,
   { method, path }: Route,
   caller: Caller | undefined,
-  { id, body }: { readonly id: Id; readonly body: unknown },
+  { id, body }: { readonly id: Id | undefined; readonly body: unknown },
 ): CommandKey | undefined => {
   if (request.headers['idempotency-key'] === undefined) return undefined
   const [key = '', ...others] = request.headersDistinct['idempotency-key'] ?? []

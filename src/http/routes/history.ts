@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Role } from '../../domain/user.js'
 import { projectionNamed } from '../../history/blame.js'
 import { diff, NothingBetween, TooMuch } from '../../history/diff.js'
 import { checkFilter, type HistoryFilter, streamNamed } from '../../history/engine/filter.js'
@@ -22,7 +23,7 @@ const pageSize = 100
 /** What two moments may differ in for an answer: it is made in memory. */
 const mostRows = 10_000
 
-type EventsCall = Call<z.output<typeof eventsQuery>>
+type EventsCall = Call<z.output<typeof eventsQuery>, unknown, readonly Role[], undefined>
 
 /** The past, for analysts and staff: without what is secret, and without personal data. */
 export const historyRoutes = ({ history, sessions, ending }: Http): readonly Route[] => {
@@ -97,9 +98,9 @@ export const historyRoutes = ({ history, sessions, ending }: Http): readonly Rou
         named(async () => {
           const filter = filterOf(call.query)
           checkFilter(filter)
-          const accept = call.header('accept')
-          if (/text\/event-stream/i.test(accept)) return live(call, filter)
-          return /application\/x-ndjson/i.test(accept) ? lines(call, filter) : page(call, filter)
+          const type = call.prefers('application/json', 'text/event-stream', 'application/x-ndjson')
+          if (type === 'text/event-stream') return live(call, filter)
+          return type === 'application/x-ndjson' ? lines(call, filter) : page(call, filter)
         }),
     }),
 

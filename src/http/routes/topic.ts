@@ -30,8 +30,8 @@ export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[]
       kind: 'other',
       query: recordsFrom,
       answers: { status: 200, view: z.array(recordView), events: true },
-      handle: async ({ query, header, caller }) => {
-        if (!/text\/event-stream/i.test(header('accept'))) return { view: await topic.records(query) }
+      handle: async ({ query, header, prefers, caller }) => {
+        if (prefers('application/json', 'text/event-stream') !== 'text/event-stream') return { view: await topic.records(query) }
         const { partition, after: first } = query
         const after = header('last-event-id') === '' ? first : checked(position, header('last-event-id'), 'Last-Event-ID')
         const from = { ...(partition !== undefined && { partition }), ...(after !== undefined && { after }) }
