@@ -232,6 +232,7 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
   const topic = topicOf(database, config)
   closers.push(topic.close)
   const streams = new AbortController()
+  const source = { store, storeId: running.storeId, folder: join(config.data, 'history') }
   const http = createHttp({
     ...running,
     sessions,
@@ -242,8 +243,8 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
     },
     history: {
       orderHistory: orderHistory(store),
-      asOf: createAsOf(store),
-      source: { store, storeId: running.storeId, folder: join(config.data, 'history') },
+      asOf: createAsOf(source),
+      source,
       head: () => feed.head()?.commit,
     },
     topic,

@@ -1,6 +1,7 @@
 import type { DomainEvent } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
-import type { Store } from '../eventstore/store.js'
+import { word } from '../domain/order.js'
+import type { RecordedEvent, Store } from '../eventstore/store.js'
 import { type CartRow, carts } from '../projections/cart.js'
 import { describe, evolved, type Folded } from '../projections/engine/fold.js'
 import { type OrderRow, orders } from '../projections/order.js'
@@ -17,9 +18,18 @@ import {
   type UserView,
   userView,
 } from '../projections/views.js'
+import { type CurrentRows, latestTime, rowsAsOf } from './engine/list.js'
+import { atOf, laterThan } from './engine/moment.js'
+import type { Place } from './engine/range.js'
+import { endsOf, type HistorySource } from './engine/read.js'
 
-/** A moment of a stream: at a revision, or as of a time (RFC 3339), which is the longest prefix of events whose `at` is not later. */
-export type Moment = { readonly revision: number } | { readonly time: string }
+/** A moment of a stream: at a revision, or as of a moment of the whole shop (`laterThan`). */
+export type Moment = { readonly revision: number } | Place
+
+/** The history doesn't reach there: nothing was yet, or nobody knows what will be. */
+export class OutsideHistory extends Error {
+  override readonly name = 'OutsideHistory'
+}
 
 /**
  * `position` is the commit position of the last event of the prefix, `at` its time. `parked`: why the fold went no further, though the
@@ -37,9 +47,12 @@ export type AsOf = ReturnType<typeof createAsOf>
 
 /**
  * What reads would have answered then, by the same folds. `undefined` where there was nothing yet (or nothing any more), or the stream
- * does not reach that revision. All throw `StoreUnavailable`.
+ * does not reach that revision. All throw `StoreUnavailable`, and `OutsideHistory` for a moment before the beginning or after now.
  */
-export const createAsOf = (store: Pick<Store, 'read'>) => {
+export const createAsOf = (source: HistorySource, clock: () => number = Date.now) => {
+  const { store } = source
+  const assertWithin = createWithin(source, clock)
+
   const then = async <Row extends object, Event extends DomainEvent, Value>(
     definition: Projection<Row, Event>,
     id: string,
@@ -47,6 +60,7 @@ export const createAsOf = (store: Pick<Store, 'read'>) => {
     viewOf: (streamId: string, row: Row) => Value | undefined,
   ): Promise<Past<Value> | undefined> => {
     const streamId = `${definition.category}-${id}`
+    if (!('revision' in moment)) await assertWithin(moment)
     const found = await foldUpTo(store, anyProjection(definition), streamId, moment)
     if (!found) return undefined
     const { row, revision, position, at, parked } = found
@@ -69,15 +83,66 @@ export const createAsOf = (store: Pick<Store, 'read'>) => {
     cart: async (userId: UserId, moment: Moment): Promise<Past<CartView> | undefined> => {
       const past = await then<CartRow, never, CartRow>(carts, userId, moment, (_, row) => row)
       if (!past?.value) return past && { ...past, value: undefined }
-      const time = 'time' in moment ? moment.time : past.at
+      const products = 'revision' in moment ? { time: past.at } : moment
       const lines = await Promise.all(
         past.value.lines.map(async (line) => {
-          const found = await product(line.productId, { time })
+          const found = await product(line.productId, products)
           return { ...line, ...(found?.value && { product: found.value }) }
         }),
       )
       return { ...past, value: cartView(lines, past.value.checkout_order_id) }
     },
+
+    /** The products that were sold then, in the order of their ids. */
+    products: async function* (moment: Place, current: CurrentRows): AsyncGenerator<ProductView, void> {
+      await assertWithin(moment)
+      for await (const { streamId, row } of rowsAsOf(source, anyProjection(products), moment, current)) {
+        const view = productView(streamId, row as ProductRow)
+        if (!view.retired) yield view
+      }
+    },
+
+    /** The orders that were placed by then, in the order of the present rows; `status` is compared as it was then. */
+    orders: async function* (moment: Place, status: string | undefined, current: CurrentOrders): AsyncGenerator<OrderView, void> {
+      await assertWithin(moment)
+      const until = await latestTime(source, moment)
+      for await (const { streamId, row } of rowsAsOf(source, anyProjection(orders), moment, current(until))) {
+        const view = orderView(streamId, row as OrderRow)
+        if (view && (status === undefined || (row as OrderRow).status_key === word(status))) yield view
+      }
+    },
+  }
+}
+
+/** The present orders that were placed at a time or earlier; `undefined`: all. */
+type CurrentOrders = (until: string | undefined) => CurrentRows
+
+/** Milliseconds that a client's clock may be ahead of ours. */
+const skew = 5_000
+
+/** Throws `OutsideHistory`. */
+const createWithin = (source: HistorySource, clock: () => number) => {
+  let first: { readonly position: bigint; readonly at: string } | undefined
+  let reached = -1n
+  const beginning = async () => {
+    first ??= (await endsOf(source)).first
+    if (!first) throw new OutsideHistory('there are no events yet')
+    return first
+  }
+  return async (moment: Place): Promise<void> => {
+    const { position, at } = await beginning()
+    if ('time' in moment) {
+      const [time, now] = [Date.parse(moment.time), clock()]
+      if (time > now + skew) throw new OutsideHistory(`asOf ${moment.time} is after now, which is ${new Date(now).toISOString()}`)
+      if (time < Date.parse(at))
+        throw new OutsideHistory(`asOf ${moment.time} is before the beginning: the first event is of ${at}`)
+      return
+    }
+    if (moment.position > reached) reached = (await source.store.last())?.position ?? -1n
+    if (moment.position > reached)
+      throw new OutsideHistory(`position ${moment.position} is after the last event, which is at ${reached}`)
+    if (moment.position < position)
+      throw new OutsideHistory(`position ${moment.position} is before the beginning: the first event is at ${position}`)
   }
 }
 
@@ -92,12 +157,13 @@ const foldUpTo = async (
   streamId: string,
   moment: Moment,
 ): Promise<Reached | undefined> => {
+  const isLater = laterThanMoment(moment)
   let found: Reached | undefined
   for (let from = 0; ; ) {
     const events = await store.read(streamId, { from, maxCount: pageSize })
     for (const event of events) {
-      const { at = '' } = (event.data ?? {}) as Partial<DomainEvent['data']>
-      if (isLater(moment, event.revision, at)) return atMoment(found, moment)
+      if (isLater(event)) return atMoment(found, moment)
+      const at = atOf(event)
       try {
         found = { ...evolved(evolve, found, event), at }
       } catch (error) {
@@ -111,9 +177,9 @@ const foldUpTo = async (
   }
 }
 
-const isLater = (moment: Moment, revision: number, at: string): boolean =>
-  'time' in moment ? new Date(at).getTime() > new Date(moment.time).getTime() : revision > moment.revision
+const laterThanMoment = (moment: Moment): ((event: RecordedEvent) => boolean) =>
+  'revision' in moment ? ({ revision }) => revision > moment.revision : laterThan(moment)
 
-/** A revision that the stream doesn't have is not there; before every time there was something or nothing. */
+/** A revision that the stream doesn't have is not there; before every other moment there was something or nothing. */
 const atMoment = (found: Reached | undefined, moment: Moment): Reached | undefined =>
-  'time' in moment || found?.revision === moment.revision ? found : undefined
+  !('revision' in moment) || found?.revision === moment.revision ? found : undefined

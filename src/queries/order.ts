@@ -1,10 +1,11 @@
 import type { OrderId, UserId } from '../domain/ids.js'
 import { word } from '../domain/order.js'
+import type { Folded } from '../projections/engine/fold.js'
 import { type OrderRow, orders } from '../projections/order.js'
 import { idOfStream } from '../projections/projection.js'
 import { type OrderView, orderView } from '../projections/views.js'
 import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
-import { oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
+import { foldedOf, oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
 /** `after` is the last order of the page before; `status` is compared trimmed and without case. */
 export type OrdersPage = {
@@ -12,6 +13,13 @@ export type OrdersPage = {
   readonly status?: string
   readonly limit: number
   readonly after?: OrderId
+}
+
+export type OrderRows = {
+  readonly customerId?: UserId | undefined
+  readonly until?: string | undefined
+  readonly after?: string | undefined
+  readonly limit: number
 }
 
 export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: number }
@@ -33,6 +41,17 @@ export const createOrders = (read: Read) => ({
     return { value: presentRows(rows).map((row) => orderView(row.stream_id, row)!), position }
   },
 
+  /** The rows of those that were accepted, at `until` (RFC 3339) or earlier, the newest first, after the stream `after`. */
+  orderRows: async ({ customerId, until, after, limit }: OrderRows): Promise<readonly Folded[]> => {
+    const filters = {
+      ...(customerId !== undefined && { customer: customerId }),
+      ...(until !== undefined && { until }),
+      ...(after !== undefined && { after }),
+    }
+    const { rows } = await read<RowOf<Stored>>(listOf(Object.keys(filters) as Filter[]), [limit, ...Object.values(filters)])
+    return presentRows(rows).map(foldedOf)
+  },
+
   /** The longest untouched first: orders for which something remains to be done in the products' streams, accepted or not. */
   unsettledOrders: async (limit: number): Promise<Answer<readonly UnsettledOrder[]>> => {
     const { rows, position } = await read<RowOf<OrderRow>>(unsettled, [limit])
@@ -48,6 +67,7 @@ const one = oneRowOf(orders)
 const conditions = {
   customer: () => 'customer_id = {}',
   status: () => 'status_key = {}',
+  until: () => 'placed_at <= {}',
   after: (table: string) => `(placed_at, stream_id) < ((select placed_at from ${table} where stream_id = {}), {})`,
 }
 

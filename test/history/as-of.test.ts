@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { OrderId, ProductId, UserId } from '../../src/domain/ids.js'
-import { createAsOf } from '../../src/history/as-of.js'
+import { createAsOf, OutsideHistory } from '../../src/history/as-of.js'
+import type { Place } from '../../src/history/engine/range.js'
 import { createMemoryStore } from '../projections/support/memory.js'
 
 const at = (minute: number) => new Date(Date.UTC(2026, 0, 1, 10, minute)).toISOString()
@@ -12,7 +13,7 @@ const terms = { items: [{ productId: tea, quantity: 1 }], price: 250, status: 'n
 
 describe('as of then', () => {
   const { store, write } = createMemoryStore()
-  const past = createAsOf(store)
+  const past = createAsOf({ store, storeId: 'memory', folder: '/nowhere' })
   write(
     { streamId: `product-${tea}`, type: 'ProductAdded', data: { productId: tea, name: 'Tea', stock: 7, price: 200, at: at(0) } },
     { streamId: `cart-${ann}`, type: 'CartItemAdded', data: { cartId: ann, productId: tea, amount: 1, at: at(1) } },
@@ -46,8 +47,29 @@ describe('as of then', () => {
     expect((await past.product(tea, { time: at(59) }))?.revision).to.equal(1)
   })
   it('is nothing before the stream began, and nothing of a stream that is not there', async () => {
-    expect(await past.product(tea, { time: '2025-12-31T00:00:00Z' })).to.equal(undefined)
+    expect(await past.user(ann, { time: at(6) })).to.equal(undefined)
+    expect(await past.user(ann, { position: 900n })).to.deep.include({ revision: 0 })
+    expect(await past.user(ann, { position: 800n })).to.equal(undefined)
     expect(await past.product(milk, { revision: 0 })).to.equal(undefined)
+  })
+  it('is refused before the beginning and after now, with where that is', async () => {
+    const refusal = async (moment: Place) => {
+      const error = await past.product(tea, moment).catch((reason: unknown) => reason)
+      expect(error).to.be.instanceOf(OutsideHistory)
+      return (error as Error).message
+    }
+    expect(await refusal({ time: '2025-12-31T00:00:00Z' })).to.include(`the first event is of ${at(0)}`)
+    expect(await refusal({ position: 99n })).to.include('the first event is at 100')
+    expect(await refusal({ time: new Date(Date.now() + 3_600_000).toISOString() })).to.include('is after now')
+    expect(await refusal({ position: 10n ** 9n })).to.include('after the last event')
+    const none = createAsOf({ store: createMemoryStore().store, storeId: 'none', folder: '/nowhere' })
+    expect(String(await none.product(tea, { position: 0n }).catch((reason: unknown) => reason))).to.include('no events yet')
+  })
+  it('is at a position what had happened up to it', async () => {
+    expect((await past.product(tea, { position: 399n }))?.value?.price).to.equal(200)
+    expect((await past.product(tea, { position: 400n }))?.value?.price).to.equal(250)
+    expect((await past.cart(ann, { position: 300n }))?.value?.lines[0]?.product?.price).to.equal(200)
+    expect((await past.order(orderId, { position: 700n }))?.value?.status).to.equal('new')
   })
   it('is a cart with its products as they were', async () => {
     const before = await past.cart(ann, { time: at(2) })

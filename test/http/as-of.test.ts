@@ -79,6 +79,67 @@ describe('reads as of then', () => {
       expect((await send(`GET /cart?${query}`, { token: ann.token })).body, query).to.deep.equal(now.body)
   })
 
+  it('answer lists, page by page, as they were', async () => {
+    const [rice, oats] = [
+      await aProduct({ name: 'Rice', stock: 5, price: 1 }),
+      await aProduct({ name: 'Oats', stock: 5, price: 1 }),
+    ]
+    const kim = await aCustomer()
+    const order = await anOrder(kim, [[rice, 2]])
+    const headers = await readAfterAll()
+    const now = await send<Product[]>('GET /products', { headers })
+    const mine = await past<Order[]>('/orders', kim.token)
+    const between = await aMoment()
+    const position = headers['Read-After']
+
+    await send(`DELETE /products/${oats._id}`, { token: staff.token })
+    await send('PUT /orders/update', { token: kim.token, body: { _id: order._id, status: 'cancelled' } })
+    await aProduct({ name: 'Later' })
+    await anOrder(kim, [[rice, 1]])
+    for (const moment of [`asOf=${between}`, `position=${position}`]) {
+      const then = await send<Product[]>(`GET /products?${moment}`)
+      expect(then.body, moment).to.deep.equal(now.body)
+      expect(then.headers.get('etag')).to.equal(now.headers.get('etag'))
+      expect((await past<Order[]>(`/orders?${moment}`, kim.token)).body, moment).to.deep.equal(mine.body)
+      const pages: Product[] = []
+      for (let path: string | undefined = `/products?limit=2&${moment}`; path; ) {
+        const page: Awaited<ReturnType<typeof send<Product[]>>> = await send<Product[]>(`GET ${path}`)
+        pages.push(...page.body)
+        path = /<(.*)>; rel="next"/.exec(page.headers.get('link') ?? '')?.[1]
+      }
+      expect(pages, moment).to.deep.equal(now.body)
+    }
+    const inStatus = (status: string, moment: string) => inner<Order[]>(`/orders?status=${status}&${moment}`, kim.token)
+    expect(await inStatus('cancelled', `asOf=${between}`)).to.deep.equal([])
+    expect(await inStatus('cancelled', `asOf=${await aMoment()}`)).to.have.length(1)
+    expect(await inner<Order[]>(`/orders?asOf=${between}&customer_id=${kim._id}`, staff.token)).to.have.length(1)
+    expect(await inner<Order[]>(`/orders?asOf=${between}`, ann.token)).to.not.deep.include(order)
+  })
+
+  it('answer objects as of a position of the history', async () => {
+    const { 'Read-After': position } = await readAfterAll()
+    const was = await inner<Product>(`/products/${tea._id}`)
+    await send('PUT /products/update', { token: staff.token, body: { _id: tea._id, stock: 77 } })
+    expect((await inner<Product>(`/products/${tea._id}?position=${position}`)).stock).to.equal(was.stock)
+    expect((await inner<Person>(`/users/${ann._id}?position=${position}`)).name).to.equal('Anna')
+    expect((await send(`GET /cart?position=${position}`, { token: ann.token })).status).to.equal(200)
+  })
+
+  it('say where a moment lies outside of the history: 400', async () => {
+    const { token } = ann
+    const future = new Date(Date.now() + 86_400_000).toISOString()
+    for (const path of [`/products/${tea._id}`, `/users/${ann._id}`, '/orders/1', '/orders']) {
+      expect(await refusedInEnvelope(`GET ${path}?asOf=${future}`, { token }, 400)).to.include('is after now')
+      expect(await refusedInEnvelope(`GET ${path}?asOf=2001-01-01T00:00:00Z`, { token }, 400)).to.include('the first event is of')
+    }
+    for (const path of ['/products', '/cart']) {
+      expect(await refusedInMsg(`GET ${path}?position=9000000000000000000`, { token }, 400)).to.include('after the last event')
+      expect(await refusedInMsg(`GET ${path}?position=0`, { token }, 400)).to.include('before the beginning')
+      await refusedInMsg(`GET ${path}?position=1&asOf=${dawn}`, { token }, 400)
+      await refusedInMsg(`GET ${path}?asOf=noon`, { token }, 400)
+    }
+  })
+
   it('answer 404 for a time before there was anything, and for a revision that is not there', async () => {
     const { token } = ann
     for (const path of [`/products/${tea._id}`, `/users/${ann._id}`, '/orders/1'])

@@ -3,20 +3,22 @@ import type { Place, Range } from './range.js'
 
 type Stamped = Pick<RecordedEvent, 'position' | 'data' | 'created'>
 
-/** The event's own time (RFC 3339); of one that doesn't say, when the store wrote it. */
-export const atOf = ({ data, created }: Pick<Stamped, 'data' | 'created'>): string => {
+const ownTime = (data: unknown): string | undefined => {
   const { at } = (data ?? {}) as { readonly at?: unknown }
-  return typeof at === 'string' ? at : created.toISOString()
+  return typeof at === 'string' ? at : undefined
 }
+
+/** The event's own time (RFC 3339); of one that doesn't say, when the store wrote it. */
+export const atOf = ({ data, created }: Pick<Stamped, 'data' | 'created'>): string => ownTime(data) ?? created.toISOString()
 
 /**
  * Whether an event is later than a moment of the shop. As of the moment, a stream is the longest prefix of events that are not: those up
- * to a commit position (inclusive), or those whose `at` is not after the time.
+ * to a commit position (inclusive), or those whose `at` is not after the time. One that doesn't say when it was is of the time of the one before it.
  */
-export const laterThan = (moment: Place): ((event: Stamped) => boolean) => {
+export const laterThan = (moment: Place): ((event: Pick<Stamped, 'position' | 'data'>) => boolean) => {
   if ('position' in moment) return ({ position }) => position > moment.position
   const time = Date.parse(moment.time)
-  return (event) => Date.parse(atOf(event)) > time
+  return ({ data }) => Date.parse(ownTime(data) ?? '') > time
 }
 
 /** After one moment and up to another (inclusive). */

@@ -1,7 +1,10 @@
 import { z } from 'zod'
-import type { Moment, Past } from '../../history/as-of.js'
+import { type Moment, OutsideHistory, type Past } from '../../history/as-of.js'
+import type { Place } from '../../history/engine/range.js'
+import { Refusal } from '../pipeline/errors.js'
 import { unlessParked } from '../pipeline/route.js'
-import { digits } from './schemas.js'
+import type { Http } from '../pipeline/services.js'
+import { digits, position } from './schemas.js'
 
 const time = z
   .string('must be a time')
@@ -10,31 +13,73 @@ const time = z
   .pipe(z.iso.datetime({ offset: true, error: 'must be a time like 2026-01-31T12:00:00Z' }))
   .meta({ format: 'date-time' })
 
+/** Which moment of the whole shop a read asks for: now, if it asks for none. */
+export const momentQuery = { asOf: time.exactOptional(), position: position.exactOptional() }
+
+/** At most one of them says when. */
+export const oneMoment = [
+  ({ revision, asOf, position }: { revision?: number; asOf?: string; position?: bigint }): boolean =>
+    [revision, asOf, position].filter((one) => one !== undefined).length <= 1,
+  { path: ['asOf'] as PropertyKey[], message: 'give one of revision, asOf and position' },
+] as const
+
 /** Which state of an object a read asks for: now, if it asks for none. */
 export const asOfQuery = z
-  .object({ revision: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(), asOf: time.exactOptional() })
-  .refine(({ revision, asOf }) => revision === undefined || asOf === undefined, {
-    path: ['asOf'],
-    message: 'give revision or asOf, not both',
-  })
+  .object({ revision: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(), ...momentQuery })
+  .refine(...oneMoment)
 
 type Read<Value> = { readonly value: Value | undefined; readonly revision?: number; readonly parked?: string }
 
 export type AsOfQuery = z.output<typeof asOfQuery>
 
 /** Whether the object is asked for as it is. */
-export const isNow = ({ revision, asOf }: AsOfQuery): boolean => revision === undefined && asOf === undefined
+export const isNow = ({ revision, asOf, position }: AsOfQuery): boolean =>
+  revision === undefined && asOf === undefined && position === undefined
 
-/** The object as it was: nothing where there was nothing yet. Throws `Refusal` 503 where it can't be read. */
+/** The moment of the whole shop that is asked for. */
+export const momentOf = ({ asOf, position }: Omit<AsOfQuery, 'revision'>): Place | undefined => {
+  if (asOf !== undefined) return { time: asOf }
+  return position === undefined ? undefined : { position }
+}
+
+/** The object as it was: nothing where there was nothing yet. Throws `Refusal` 400 for a moment outside of the history, 503 where it can't be read. */
 export const readThen = async <Value>(
-  { revision, asOf = '' }: AsOfQuery,
+  { revision = 0, ...moment }: AsOfQuery,
   then: (moment: Moment) => Promise<Past<Value> | undefined>,
-): Promise<Read<Value>> =>
-  unlessParked((await then(revision === undefined ? { time: asOf } : { revision })) ?? { value: undefined })
+): Promise<Read<Value>> => unlessParked((await within(then(momentOf(moment) ?? { revision }))) ?? { value: undefined })
 
-/** The object as it is, or as it was. Throws `Refusal` 503 where it can't be read. */
+/** The object as it is, or as it was. Throws `Refusal` as `readThen` does. */
 export const currentOrAsOf = async <Value>(
   query: AsOfQuery,
   now: () => Promise<Read<Value>>,
   then: (moment: Moment) => Promise<Past<Value> | undefined>,
 ): Promise<Read<Value>> => (isNow(query) ? unlessParked(await now()) : readThen(query, then))
+
+/** The first of a list as it was, so many at most. Throws `Refusal` 400 for a moment outside of the history. */
+export const firstOf = async <Value>(values: AsyncIterable<Value>, most: number): Promise<readonly Value[]> => {
+  const first: Value[] = []
+  const take = async (): Promise<readonly Value[]> => {
+    for await (const value of values) {
+      first.push(value)
+      if (first.length >= most) break
+    }
+    return first
+  }
+  return within(take())
+}
+
+/** Lists as they were begin with the present rows, so these have to hold all that happened until now: waits a little, else the answer says so. */
+export const headersOfThen = async ({ history, freshness, config }: Pick<Http, 'history' | 'freshness' | 'config'>) => {
+  const head = history.head()
+  const isCurrent = head === undefined || (await freshness.waitFor(head, config.ownWritesWait))
+  return isCurrent ? {} : { Warning: '110 - "The answer may leave out what happened last"' }
+}
+
+const within = async <Value>(work: Promise<Value>): Promise<Value> => {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof OutsideHistory) throw new Refusal(400, error.message, { cause: error })
+    throw error
+  }
+}

@@ -133,7 +133,7 @@ export const unlessParked = <Result extends Read>(read: Result): Result => {
 }
 
 /** The Link header of a page that is not the last (RFC 8288): the same request, going on after this one. */
-export const nextPage = (path: string, parameters: { readonly [name: string]: string | number | undefined }) => {
+export const nextPage = (path: string, parameters: { readonly [name: string]: string | number | bigint | undefined }) => {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) query.set(name, String(value))
   return { Link: `<${path}?${query}>; rel="next"` }

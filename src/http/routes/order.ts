@@ -1,7 +1,17 @@
 import { z } from 'zod'
 import { Rejected } from '../../domain/decider.js'
-import type { OrderId } from '../../domain/ids.js'
-import { type AsOfQuery, asOfQuery, currentOrAsOf } from '../api/as-of.js'
+import type { OrderId, UserId } from '../../domain/ids.js'
+import type { CurrentRows } from '../../history/engine/list.js'
+import {
+  type AsOfQuery,
+  asOfQuery,
+  currentOrAsOf,
+  firstOf,
+  headersOfThen,
+  momentOf,
+  momentQuery,
+  oneMoment,
+} from '../api/as-of.js'
 import { newOrder, orderFilter, orderUpdate } from '../api/schemas.js'
 import { historyView, orderView, viewHistory, viewOrder } from '../api/views.js'
 import { type Caller, hasRole } from '../pipeline/auth.js'
@@ -11,7 +21,13 @@ import type { Http } from '../pipeline/services.js'
 
 const pageSize = 100
 
-export const orderRoutes = ({ commands, queries, history, sessions }: Http): readonly Route[] => {
+const ordersQuery = orderFilter.extend(momentQuery).refine(...oneMoment)
+
+type OrdersAsked = z.output<typeof ordersQuery> & { readonly limit: number }
+
+export const orderRoutes = (http: Http): readonly Route[] => {
+  const { commands, queries, history, sessions } = http
+
   const isStaff = (caller: Caller): Promise<boolean> => hasRole(caller, ['staff'], sessions)
 
   /** Somebody else's order does not exist for a caller without the right to it. */
@@ -24,6 +40,19 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
     const { value, revision, parked } = await read
     if (!value || (value.customerId !== caller.userId && !(await mayAll(caller)))) throw new Rejected('OrderNotFound')
     return { value, revision, parked }
+  }
+
+  const list = async (asked: OrdersAsked, customerId: UserId | undefined) => {
+    const { limit, after, status } = asked
+    const moment = momentOf(asked)
+    if (!moment) {
+      const filter = { ...(status !== undefined && { status }), ...(after && { after }), ...(customerId && { customerId }) }
+      return (await queries.orders({ ...filter, limit })).value
+    }
+    const rows = (until: string | undefined): CurrentRows => {
+      return (last = after && `order-${after}`, most) => queries.orderRows({ customerId, until, after: last, limit: most })
+    }
+    return firstOf(history.asOf.orders(moment, status, rows), limit)
   }
 
   return [
@@ -63,22 +92,23 @@ export const orderRoutes = ({ commands, queries, history, sessions }: Http): rea
     route({
       method: 'GET',
       path: '/orders',
-      summary: "One's own orders, newest first; for staff everybody's",
+      summary: "One's own orders, newest first; for staff everybody's; as of a time or a position if asked",
       who: 'user',
       dialect: 'envelope',
       kind: 'read',
-      query: orderFilter,
+      query: ordersQuery,
       answers: { status: 200, view: z.array(orderView), errors: [403] },
-      handle: async ({ caller, query: { customer_id, limit = pageSize, ...rest }, path }) => {
+      handle: async ({ caller, query, path }) => {
+        const { customer_id, limit = pageSize, status, asOf, position } = query
         const staff = await isStaff(caller)
         if (!staff && customer_id !== undefined && customer_id !== caller.userId)
           throw new Refusal(403, 'customer_id is not yours')
-        const customerId = staff ? customer_id : caller.userId
-        const { value } = await queries.orders({ ...onePast({ limit }), ...rest, ...(customerId && { customerId }) })
-        const orders = value.slice(0, limit)
-        const after = value.length > limit ? orders.at(-1)?.orderId : undefined
-        const next = after && { headers: nextPage(path, { customer_id, status: rest.status, limit, after }) }
-        return { view: orders.map(viewOrder), ...next }
+        const headers = momentOf(query) ? await headersOfThen(http) : {}
+        const found = await list({ ...query, ...onePast({ limit }) }, staff ? customer_id : caller.userId)
+        const orders = found.slice(0, limit)
+        const after = found.length > limit ? orders.at(-1)?.orderId : undefined
+        const kept = { customer_id, status, limit, after, asOf, position }
+        return { view: orders.map(viewOrder), headers: { ...headers, ...(after && nextPage(path, kept)) } }
       },
     }),
 

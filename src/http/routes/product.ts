@@ -1,15 +1,21 @@
 import { z } from 'zod'
 import { Rejected } from '../../domain/decider.js'
 import type { ProductId } from '../../domain/ids.js'
+import type { CurrentRows } from '../../history/engine/list.js'
+import type { Place } from '../../history/engine/range.js'
 import { share } from '../../platform/single-flight.js'
-import { asOfQuery, isNow, readThen } from '../api/as-of.js'
+import { asOfQuery, firstOf, headersOfThen, isNow, momentOf, momentQuery, oneMoment, readThen } from '../api/as-of.js'
 import { newProduct, page, productUpdate } from '../api/schemas.js'
 import { productView, viewProduct } from '../api/views.js'
 import { tagOf } from '../pipeline/etag.js'
 import { nextPage, onePast, type Route, route, unlessParked } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
-export const productRoutes = ({ commands, queries, history, remember }: Http): readonly Route[] => {
+const productFilter = page.extend(momentQuery).refine(...oneMoment)
+
+export const productRoutes = (http: Http): readonly Route[] => {
+  const { commands, queries, history, remember } = http
+
   /** Of many products it is much to render: once for all who ask for it at the same time, as the same bytes. */
   const renderAll = share(async () => {
     const { value, position } = await queries.products()
@@ -27,17 +33,31 @@ export const productRoutes = ({ commands, queries, history, remember }: Http): r
     return { value: answer, position, dependsOn: { streams: [`product-${productId}`] }, size: text.length }
   }
 
+  const listThen = async (moment: Place, { limit, after, asOf, position }: z.output<typeof productFilter>, path: string) => {
+    const headers = await headersOfThen(http)
+    const current: CurrentRows = (last = after && `product-${after}`, most) => queries.productRows(last, most)
+    const found = await firstOf(
+      history.asOf.products(moment, current),
+      limit === undefined ? Number.POSITIVE_INFINITY : limit + 1,
+    )
+    const products = found.slice(0, limit)
+    const next = found.length > products.length && nextPage(path, { limit, after: products.at(-1)?.productId, asOf, position })
+    return { view: products.map(viewProduct), headers: { ...headers, ...next } }
+  }
+
   return [
     route({
       method: 'GET',
       path: '/products',
-      summary: 'All products, in the order of their ids; with limit, a page of them',
+      summary: 'All products, in the order of their ids; with limit, a page of them; as of a time or a position if asked',
       who: 'anyone',
       dialect: 'plain',
       kind: 'read',
-      query: page,
+      query: productFilter,
       answers: { status: 200, view: z.array(productView) },
       handle: async ({ query, path }) => {
+        const moment = momentOf(query)
+        if (moment) return listThen(moment, query, path)
         if (query.limit === undefined && query.after === undefined) return { rendered: await remember('products', renderAll) }
         const { value } = await queries.products(onePast(query))
         const products = value.slice(0, query.limit)

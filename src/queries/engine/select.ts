@@ -1,3 +1,4 @@
+import type { Folded } from '../../projections/engine/fold.js'
 import type { AnyProjection } from '../../projections/projection.js'
 import { type Answer, type Live, ofCheckpoint, type Query, type Read } from './read.js'
 
@@ -52,3 +53,11 @@ export const selectRows = (table: string, order: readonly string[], choose: stri
 /** Without the row that there is where none was chosen. */
 export const presentRows = <Row extends { readonly stream_id: string }>(rows: readonly Row[]): readonly Row[] =>
   rows.filter((row) => (row.stream_id as string | null) !== null)
+
+/** A row as a fold would have made it, but for its times, which the database gives as dates. */
+export const foldedOf = <Row extends object>(stored: RowOf<Row>): Folded => {
+  const { stream_id: streamId, revision, position, c_position, c_changes, ...row } = stored as RowOf<Row> & OfEngine
+  return { streamId, row, revision, position: BigInt(position) }
+}
+
+type OfEngine = { readonly position: number; readonly c_position: unknown; readonly c_changes: unknown }
