@@ -18,7 +18,7 @@ import { userRoutes } from './routes/user.js'
 import type { Shop } from './shop.js'
 import { createTables } from './tables.js'
 
-const { DATABASE_URL = '', PORT = '0', JWT_SECRET = '', BCRYPT_COST = '11', WORKERS = '2', POOL = '8', LOG = '' } = process.env
+const { DATABASE_URL = '', PORT = '0', JWT_SECRET = '', BCRYPT_COST = '12', WORKERS = '2', POOL = '8', LOG = '' } = process.env
 
 const prepare = async (): Promise<void> => {
   const knex = knexModule({ client: 'pg', connection: DATABASE_URL, pool: { min: 0, max: 1 } })

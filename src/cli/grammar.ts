@@ -54,9 +54,35 @@ const users = (): Command => {
     .description('give a user a role; their tokens end, so that they log in again')
     .argument('<email>', 'with which they are registered')
     .addArgument(new Argument('<role>', 'what they may do from then on').choices(userRoles))
-    .action((email, role) => joined(async (instance) => (await import('./commands/users.js')).grant(instance, email, role)))
+    .addOption(by())
+    .action((email, role, flags) =>
+      joined(async (instance) => (await import('./commands/users.js')).grant(instance, email, role, flags)),
+    )
+  command
+    .command('reset-password')
+    .description(
+      'print a new password for somebody who has lost theirs: good for one log-in within a day, and to set another with',
+    )
+    .argument('<email>', 'with which they are registered')
+    .addOption(by())
+    .action((email, flags) =>
+      joined(async (instance) => (await import('./commands/users.js')).resetPassword(instance, email, flags)),
+    )
+  command
+    .command('sign-out')
+    .description("end a user's tokens, everywhere")
+    .argument('<email>', 'with which they are registered')
+    .addOption(by())
+    .action((email, flags) => joined(async (instance) => (await import('./commands/users.js')).signOut(instance, email, flags)))
   return command
 }
+
+/** Of what is done to an account. */
+const by = (): Option =>
+  new Option('--by <name>', 'who does it, for the history; by default your name on this machine').argParser((name) => {
+    if (/^[\p{L}\p{N}._@-][\p{L}\p{N}._@ -]{0,79}$/u.test(name)) return name
+    throw new InvalidArgumentError('A name has 1 to 80 letters, digits, dots, dashes and spaces.')
+  })
 
 const projectionNames = readModels.map(({ name }) => name)
 

@@ -144,5 +144,5 @@ export const withFilter = (command: Command): Command =>
   withRange(command)
     .option('--type <type>', 'only these, such as OrderPlaced; several by comma, or again', several)
     .option('--stream <name>', 'only streams whose name begins so, such as order-')
-    .option('--actor <user>', 'only what this user did, by id, or anonymous, or system')
+    .option('--actor <user>', "only what this user did, by id, or anonymous, or system, or an operator, such as 'operator kim'")
     .option('--correlation <id>', 'only what one request caused')

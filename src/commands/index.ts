@@ -50,7 +50,14 @@ export const createCommands = (store: Store, settings: CommandSettings, options:
   const deps = { streams, clock }
   const users = createUserCommands({ ...deps, passwords: createPasswords({ cost: bcryptCost }), emailKey, claimYoung })
   return {
-    users: guarded(keys, users, { register: 'creates', logIn: 'unguarded', edit: 'changes', grantRole: 'unguarded' }),
+    users: guarded(keys, users, {
+      register: 'creates',
+      logIn: 'unguarded',
+      edit: 'changes',
+      grantRole: 'unguarded',
+      resetPassword: 'unguarded',
+      signOut: 'unguarded',
+    }),
     products: guarded(keys, createProductCommands(deps), { add: 'creates', update: 'changes', retire: 'changes' }),
     cart: guarded(keys, createCartCommands(deps), {
       addItem: 'changes',

@@ -1,62 +1,40 @@
-import { createHmac } from 'node:crypto'
 import { Rejected } from '../domain/decider.js'
 import type { Email } from '../domain/email.js'
 import type { UserId } from '../domain/ids.js'
 import { type Claim, type Login, login } from '../domain/login.js'
-import { isActive, isVoid, type NewEmail, type Role, type User, type UserCommand, user } from '../domain/user.js'
+import { isActive, isPast, isVoid, type NewEmail, type User, type UserCommand, user } from '../domain/user.js'
 import { WrongRevision } from '../eventstore/store.js'
-import type { Passwords } from '../platform/passwords.js'
+import {
+  type Account,
+  type AccountCommands,
+  type AccountDeps,
+  createAccountCommands,
+  done,
+  isHolder,
+  loginOf,
+} from './account.js'
 import { type CommandContext, type Done, KeyReused, retrying, Unfinished } from './engine/context.js'
 import { createUnderKey } from './engine/create.js'
-import type { StreamState } from './engine/stream-state.js'
-import type { Clock, Streams, Unstamped } from './engine/streams.js'
+import type { Unstamped } from './engine/streams.js'
 import { assertRevision, repeatOf } from './engine/verdict.js'
 
-export type Account = {
-  readonly userId: UserId
-  readonly name: string
-  readonly email: Email | ''
-  readonly role: Role
-  readonly epoch: number
-}
-
-export type UserCommands = {
+export type UserCommands = AccountCommands & {
   readonly register: (context: CommandContext, input: { email: Email; password: string; name?: string }) => Promise<Done<Account>>
-  /** Only reads. The same refusal, in the same time, for an unknown e-mail and a wrong password. */
-  readonly logIn: (context: CommandContext, input: { email: Email; password: string }) => Promise<Done<Account>>
   readonly edit: (context: CommandContext, input: EditUser) => Promise<Done<Account>>
-  readonly grantRole: (context: CommandContext, input: { email: Email; role: Role }) => Promise<Done<Account>>
 }
 
 export type EditUser = { userId: UserId; oldPassword: string; newPassword?: string; name?: string; email?: Email }
 
-type Deps = {
-  readonly streams: Streams
-  readonly passwords: Passwords
-  readonly emailKey: string
+type Deps = AccountDeps & {
   /** How long somebody else's unfinished claim is respected, in milliseconds: politeness, not safety. */
   readonly claimYoung: number
-  readonly clock: Clock
 }
 
 export const createUserCommands = (deps: Deps): UserCommands => ({
   register: (context, input) => register(deps, context, input),
-  logIn: async (context, { email, password }) => {
-    const holder = await holderOf(deps, context, email)
-    const matches = await deps.passwords.matches(password, holder?.stream.state.hash)
-    if (!holder || !matches) throw new Rejected('WrongPassword')
-    return done(holder.userId, holder.stream)
-  },
   edit: (context, input) => edit(deps, context, input),
-  grantRole: async (context, { email, role }) => {
-    const holder = await holderOf(deps, context, email)
-    if (!holder) throw new Rejected('UserNotFound')
-    const { userId } = holder
-    return done(userId, await deps.streams.execute(user, userId, { type: 'GrantRole', userId, role }, context))
-  },
+  ...createAccountCommands(deps),
 })
-
-const loginOf = ({ emailKey }: Deps, email: Email): Login => createHmac('sha256', emailKey).update(email).digest('hex')
 
 /** Claims the e-mail for the user, and returns the claim's revision. A claim serves one command: a later one claims again. */
 const claim = (deps: Deps, context: CommandContext, email: Login, userId: UserId): Promise<number> =>
@@ -137,20 +115,6 @@ const answerRepeat = async (
   return done(userId, then)
 }
 
-/** The user whom the newest claim names, if that user's stream says this e-mail. */
-const holderOf = async (
-  deps: Deps,
-  context: CommandContext,
-  email: Email,
-): Promise<{ userId: UserId; stream: StreamState<User> } | undefined> => {
-  const login_ = loginOf(deps, email)
-  const { state } = await deps.streams.load(login, login_, context)
-  // Nobody is read like somebody, so that the time tells nothing.
-  const userId = state.claim?.userId ?? nobody
-  const stream = await deps.streams.load(user, userId, context)
-  return isHolder(stream, login_) ? { userId, stream } : undefined
-}
-
 /** The password before the edit: a new one is the last of its events. */
 const assertSameOldPassword = async (
   { streams, passwords }: Deps,
@@ -183,6 +147,7 @@ const edit = (deps: Deps, context: CommandContext, input: EditUser): Promise<Don
     }
     if (!isActive(state)) throw new Rejected('UserNotFound')
     assertRevision(before, context)
+    if (isPast(state, streams.timeAfter(before))) throw new Rejected('WrongPassword')
     if (proven !== state.hash && !(await passwords.matches(oldPassword, state.hash))) throw new Rejected('WrongPassword')
     proven = state.hash
     if (move && isVoid(state, move.login, move.claimRevision)) throw new Rejected('EmailTaken')
@@ -206,11 +171,6 @@ const claimFor = async (deps: Deps, context: CommandContext, userId: UserId, ema
 /** Whether the user's e-mail is still the one that it was when the new one was claimed. */
 const movesFrom = ({ from, claimedAt }: Move, now: User): boolean => from === now.login && claimedAt === now.claimRevision
 
-/** A well-formed id that no user has. */
-const nobody = '0'.repeat(24) as UserId
-
-const isHolder = ({ state }: StreamState<User>, email: Login): boolean => isActive(state) && state.login === email
-
 const editCommand = (
   userId: UserId,
   name: string | undefined,
@@ -222,10 +182,4 @@ const editCommand = (
   ...(name !== undefined && { name }),
   ...(move && { email: { email: move.email, login: move.login, claimRevision: move.claimRevision } }),
   ...(hash !== undefined && { hash }),
-})
-
-const done = (userId: UserId, { state, revision, position }: StreamState<User>): Done<Account> => ({
-  value: { userId, name: state.name, email: state.email, role: state.role, epoch: state.epoch },
-  revision,
-  position,
 })

@@ -82,7 +82,21 @@ const user: Descriptions<UserEvent> = {
       claimRevision,
     },
   },
-  PasswordSet: { means: 'a user has a new password', secret: true, fields: { userId, hash: text("the password's hash") } },
+  PasswordSet: {
+    means: 'a user has a new password',
+    secret: true,
+    fields: {
+      userId,
+      hash: text("the password's hash"),
+      oneTimeUntil: text('until when it is good for one log-in, where it was given by an operator'),
+    },
+  },
+  PasswordRehashed: {
+    means: "a user's password is kept under another hash",
+    secret: true,
+    fields: { userId, hash: text("the password's hash") },
+  },
+  OneTimePasswordUsed: { means: 'a user has logged in with the password that an operator gave', fields: { userId } },
   UserRenamed: { means: 'a user has another name', fields: { userId, name: personal(text('the new name')) } },
   EmailChanged: {
     means: 'a user has another e-mail address',
@@ -93,6 +107,7 @@ const user: Descriptions<UserEvent> = {
     fields: { userId, login: loginId, claimRevision },
   },
   RoleGranted: { means: 'a user is given a role', fields: { userId, role: text('customer, analyst or staff') } },
+  SignedOut: { means: "a user's tokens are ended", fields: { userId } },
   UserErased: { means: 'a user is erased: their personal data is gone', fields: { userId } },
 }
 

@@ -12,15 +12,20 @@ export type UserEvent =
       type: 'UserRegistered'
       data: { userId: UserId; name: string; email: Email; login: Login; claimRevision: number; at: string }
     }
-  | { type: 'PasswordSet'; data: { userId: UserId; hash: string; at: string } }
+  /** `oneTimeUntil`: the password is somebody else's choice, good for one log-in before then. */
+  | { type: 'PasswordSet'; data: { userId: UserId; hash: string; oneTimeUntil?: string; at: string } }
+  /** The same password under another hash: nobody's token ends. */
+  | { type: 'PasswordRehashed'; data: { userId: UserId; hash: string; at: string } }
+  | { type: 'OneTimePasswordUsed'; data: { userId: UserId; at: string } }
   | { type: 'UserRenamed'; data: { userId: UserId; name: string; at: string } }
   | { type: 'EmailChanged'; data: { userId: UserId; email: Email; login: Login; claimRevision: number; at: string } }
   | { type: 'EmailClaimVoided'; data: { userId: UserId; login: Login; claimRevision: number; at: string } }
   | { type: 'RoleGranted'; data: { userId: UserId; role: Role; at: string } }
+  | { type: 'SignedOut'; data: { userId: UserId; at: string } }
   | { type: 'UserErased'; data: { userId: UserId; at: string } }
 
 /** Event types that no log, export, topic or history route may show. */
-export const secretTypes: ReadonlySet<string> = new Set<UserEvent['type']>(['PasswordSet'])
+export const secretTypes: ReadonlySet<string> = new Set<UserEvent['type']>(['PasswordSet', 'PasswordRehashed'])
 
 export type UserCommand =
   | {
@@ -36,8 +41,15 @@ export type UserCommand =
   | { type: 'Edit'; userId: UserId; name?: string; email?: NewEmail; hash?: string; at: string }
   | { type: 'VoidClaim'; userId: UserId; login: Login; claimRevision: number; at: string }
   | { type: 'GrantRole'; userId: UserId; role: Role; at: string }
+  /** A password for one log-in until then, in the place of one that was forgotten. */
+  | { type: 'ResetPassword'; userId: UserId; hash: string; oneTimeUntil: string; at: string }
+  /** Logs in with such a password. */
+  | { type: 'UseOneTimePassword'; userId: UserId; at: string }
+  /** Keeps the password under another hash, unless it is a new one already. */
+  | { type: 'RehashPassword'; userId: UserId; was: string; hash: string; at: string }
+  | { type: 'SignOut'; userId: UserId; at: string }
 
-export type UserRejection = 'EmailTaken' | 'UserExists' | 'UserNotFound'
+export type UserRejection = 'EmailTaken' | 'UserExists' | 'UserNotFound' | 'WrongPassword'
 
 export type NewEmail = { readonly email: Email; readonly login: Login; readonly claimRevision: number }
 
@@ -58,12 +70,23 @@ export type User = Profile & {
   /** The revision, in the login's stream, of the claim behind the e-mail. */
   readonly claimRevision: number
   readonly hash: string
+  /** Where the password is good for one log-in: until when, and whether that was. */
+  readonly oneTime: { readonly until: string; readonly used: boolean } | undefined
   readonly voids: readonly { readonly login: Login; readonly claimRevision: number }[]
 }
 
 export const noProfile: Profile = { name: '', email: '', role: 'customer', epoch: 0 }
 
-const initial: User = { ...noProfile, registered: false, erased: false, login: '', claimRevision: -1, hash: '', voids: [] }
+const initial: User = {
+  ...noProfile,
+  registered: false,
+  erased: false,
+  login: '',
+  claimRevision: -1,
+  hash: '',
+  oneTime: undefined,
+  voids: [],
+}
 
 const refuse = (reason: UserRejection): Rejected => new Rejected(reason)
 
@@ -72,6 +95,9 @@ export const isVoid = (user: User, login: Login, claimRevision: number): boolean
   user.voids.some((ended) => ended.login === login && ended.claimRevision >= claimRevision)
 
 export const isActive = (user: User): boolean => user.registered && !user.erased
+
+/** Whether the password was good for one log-in, and its time is over (RFC 3339). */
+export const isPast = ({ oneTime }: User, now: string): boolean => oneTime !== undefined && now >= oneTime.until
 
 const decide = (command: UserCommand, user: User): readonly UserEvent[] => {
   const { userId, at } = command
@@ -95,6 +121,21 @@ const decide = (command: UserCommand, user: User): readonly UserEvent[] => {
     case 'GrantRole':
       if (!isActive(user)) throw refuse('UserNotFound')
       return user.role === command.role ? [] : [{ type: 'RoleGranted', data: { userId, role: command.role, at } }]
+    case 'ResetPassword': {
+      if (!isActive(user)) throw refuse('UserNotFound')
+      const { hash, oneTimeUntil } = command
+      return [{ type: 'PasswordSet', data: { userId, hash, oneTimeUntil, at } }]
+    }
+    case 'UseOneTimePassword':
+      if (!isActive(user)) throw refuse('UserNotFound')
+      if (!user.oneTime || user.oneTime.used || isPast(user, at)) throw refuse('WrongPassword')
+      return [{ type: 'OneTimePasswordUsed', data: { userId, at } }]
+    case 'RehashPassword':
+      if (!isActive(user)) throw refuse('UserNotFound')
+      return user.hash === command.was ? [{ type: 'PasswordRehashed', data: { userId, hash: command.hash, at } }] : []
+    case 'SignOut':
+      if (!isActive(user)) throw refuse('UserNotFound')
+      return [{ type: 'SignedOut', data: { userId, at } }]
   }
 }
 
@@ -116,6 +157,7 @@ export const evolveProfile = (profile: Profile, event: UserEvent): Profile => {
     case 'UserRegistered':
       return { name: event.data.name, email: event.data.email, role, epoch }
     case 'PasswordSet':
+    case 'SignedOut':
       return { name, email, role, epoch: epoch + 1 }
     case 'UserRenamed':
       return { name: event.data.name, email, role, epoch }
@@ -135,8 +177,14 @@ const evolve = (user: User, event: UserEvent): User => {
   switch (event.type) {
     case 'UserRegistered':
       return { ...next, registered: true, login: event.data.login, claimRevision: event.data.claimRevision }
-    case 'PasswordSet':
+    case 'PasswordSet': {
+      const { hash, oneTimeUntil } = event.data
+      return { ...next, hash, oneTime: oneTimeUntil === undefined ? undefined : { until: oneTimeUntil, used: false } }
+    }
+    case 'PasswordRehashed':
       return { ...next, hash: event.data.hash }
+    case 'OneTimePasswordUsed':
+      return { ...next, oneTime: user.oneTime && { ...user.oneTime, used: true } }
     case 'EmailChanged':
       return { ...next, login: event.data.login, claimRevision: event.data.claimRevision }
     case 'EmailClaimVoided': {
@@ -158,10 +206,13 @@ export const user: Decider<User, UserCommand, UserEvent> = {
   says: {
     UserRegistered: 'accepted',
     PasswordSet: 'accepted',
+    PasswordRehashed: 'nothing',
+    OneTimePasswordUsed: 'nothing',
     UserRenamed: 'accepted',
     EmailChanged: 'accepted',
     EmailClaimVoided: 'nothing',
     RoleGranted: 'accepted',
+    SignedOut: 'accepted',
     UserErased: 'accepted',
   },
 }

@@ -21,7 +21,7 @@ import { userRoutes } from './routes/user.js'
 export const createHttp = (deps: HttpDeps): Koa => {
   const http: Http = {
     ...deps,
-    tokens: createTokens(deps.secrets.jwt, deps.config.tokenTtl),
+    tokens: createTokens(deps.secrets.jwt, deps.config),
     limits: createLimits(deps.config, deps.limiter),
     ownWrites: deps.ownWrites ?? createOwnWrites(),
   }

@@ -19,8 +19,11 @@ const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Wor
 const broker = /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/
 const list = (text: string): readonly string[] => text.split(',').map((item) => item.trim())
 
-/** A secret that is shorter can be guessed. */
+/** A secret that is shorter, or of fewer characters, can be guessed. */
 const secretLength = 32
+const secretCharacters = 8
+const isStrong = (secret: string): boolean => secret.length >= secretLength && new Set(secret).size >= secretCharacters
+const strong = `must have at least ${secretLength} characters, ${secretCharacters} of them different: openssl rand -hex 32 makes one`
 
 const environment = z.object({
   /** Processes that serve HTTP; 0: the one process does it itself. Left out: by the number of cores. */
@@ -45,17 +48,16 @@ const environment = z.object({
   /** Comma-separated, the first signs, all are accepted: rotate by putting a new one in front. */
   JWT_SECRETS: z
     .string()
-    .refine(
-      (text) => list(text).every(({ length }) => length >= secretLength),
-      `must have at least ${secretLength} characters each`,
-    )
+    .refine((text) => list(text).every(isStrong), `each ${strong}`)
     .optional(),
   EMAIL_KEY: z.string().min(secretLength, `must have at least ${secretLength} characters`).optional(),
   TOKEN_TTL: integer(1, 2_147_483_647).default(86_400),
+  TOKEN_ISSUER: z.string().max(200).default('tillroll'),
+  TOKEN_AUDIENCE: z.string().max(200).default('tillroll'),
   LOG_LEVEL: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent').default('info'),
   /** Left out: for people where the log goes to a terminal, else JSON. */
   LOG_FORMAT: oneOf('people', 'json').optional(),
-  BCRYPT_COST: integer(4, 16).default(11),
+  BCRYPT_COST: integer(4, 16).default(12),
   /** Requests a minute from one address; 0: no limit. */
   RATE_LIMIT: count(60_000),
   /** Failed log-ins a minute for one e-mail and from one address (ten times as many); 0: no limit. */
@@ -98,6 +100,8 @@ const settings = (env: z.infer<typeof environment>) => ({
   emailKey: env.EMAIL_KEY,
   /** Seconds. */
   tokenTtl: env.TOKEN_TTL,
+  tokenIssuer: env.TOKEN_ISSUER,
+  tokenAudience: env.TOKEN_AUDIENCE,
   logLevel: env.LOG_LEVEL,
   logFormat: env.LOG_FORMAT,
   bcryptCost: env.BCRYPT_COST,

@@ -8,6 +8,8 @@ export type Passwords = {
   readonly hash: (password: string) => Promise<string>
   /** `undefined`: nobody's hash, which takes as long to compare and never matches. */
   readonly matches: (password: string, hash: string | undefined) => Promise<boolean>
+  /** Whether the hash was made at a lower cost than today's. */
+  readonly isOutdated: (hash: string) => boolean
 }
 
 /** More wait to be hashed than can be within the time that anybody waits. */
@@ -37,12 +39,24 @@ const digest = (password: string): string => {
 export const createPasswords = ({ cost, atOnce = coresToSpare(), waiting = 64 }: PasswordSettings): Passwords => {
   const inTurn = createQueue(atOnce, waiting * atOnce)
   const nobodys = bcrypt.hash(randomBytes(32).toString('base64'), cost)
+
+  const compare = async (digested: string, hash: string | undefined): Promise<boolean> => {
+    const against = hash ?? (await nobodys)
+    if ((await bcrypt.compare(digested, against)) && hash !== undefined) return true
+    // Each cost takes as long as all below it: with this, a wrong guess at a cheaper hash takes as long as one at nobody's.
+    for (let cheaper = costOf(against); cheaper > 0 && cheaper < cost; cheaper++) await bcrypt.hash(digested, cheaper)
+    return false
+  }
+
   return {
     hash: (password) => inTurn(() => bcrypt.hash(digest(password), cost)),
-    matches: (password, hash) =>
-      inTurn(async () => (await bcrypt.compare(digest(password), hash ?? (await nobodys))) && hash !== undefined),
+    matches: (password, hash) => inTurn(() => compare(digest(password), hash)),
+    isOutdated: (hash) => costOf(hash) < cost,
   }
 }
+
+/** bcrypt's, of a hash. */
+const costOf = (hash: string): number => Number(/^\$2[aby]\$(\d\d)\$/.exec(hash)?.[1] ?? 0)
 
 const coresToSpare = (): number => Math.max(1, availableParallelism() - 1)
 

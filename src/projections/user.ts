@@ -6,7 +6,8 @@ export type UserRow = Profile
 /** No row for a stream of voids alone, and none after the erasure: both ways there is nobody. */
 export const users = projection<UserRow, UserEvent>({
   name: 'users',
-  version: 1,
+  // 2: a user can be signed out, which raises the epoch.
+  version: 2,
   category: 'user',
   columns: (table) => {
     table.text('name').notNullable()

@@ -97,8 +97,11 @@ const loadOrNobody = async (load: SessionSources['load']): ReturnType<SessionSou
 const newer = (fed: Session | undefined, own: Session | undefined): Session | undefined =>
   !fed || (own && own.epoch > fed.epoch) ? own : fed
 
+/** What raises a user's epoch. */
+const endsTokens: ReadonlySet<string> = new Set(['PasswordSet', 'RoleGranted', 'SignedOut', 'UserErased'])
+
 const apply = (sessions: Map<UserId, Session>, raised: Map<UserId, Session>, { type, streamId, data }: Event): void => {
-  if (type !== 'PasswordSet' && type !== 'RoleGranted' && type !== 'UserErased') return
+  if (!endsTokens.has(type)) return
   if (!streamId.startsWith('user-')) return
   const { userId, role } = data as { userId: UserId; role?: Role }
   const before = sessions.get(userId) ?? { role: 'customer', epoch: 0 }

@@ -41,7 +41,8 @@ describe('tillroll serve', () => {
     fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   const register = async (url: string, email: string) =>
     (await post(url, '/register', { email, password: 'correct horse' })).status
-  const logIn = async (url: string, email: string) => (await post(url, '/login', { email, password: 'correct horse' })).status
+  const logIn = async (url: string, email: string, password = 'correct horse') =>
+    (await post(url, '/login', { email, password })).status
 
   const lines = (one: Shop) =>
     one
@@ -145,6 +146,19 @@ describe('tillroll serve', () => {
     expect(await logIn(api.url, 'ada@example.org')).to.equal(200)
     expect(await api.stop()).to.equal(0)
     expect(await logIn(shop.url, 'ada@example.org')).to.equal(200)
+  })
+
+  it('resets a password and signs out, in the name of the operator', async () => {
+    expect(await register(shop.url, 'lost@example.org')).to.equal(201)
+    const reset = await tillroll(['users', 'reset-password', 'lost@example.org', '--by', 'kim'])
+    expect(reset.stdout).to.match(/^[\w-]{16}\n$/)
+    expect(await logIn(shop.url, 'lost@example.org')).to.equal(401)
+    const once = () => logIn(shop.url, 'lost@example.org', reset.stdout.trim())
+    expect([await once(), await once()]).to.deep.equal([200, 401])
+    const out = await tillroll(['users', 'sign-out', 'lost@example.org', '--by', 'kim'])
+    expect(out).to.deep.include({ code: 0, stderr: '' })
+    const done = await tillroll(['history', 'tail', '--json', '--actor', 'operator kim'])
+    expect(done.stdout, done.stderr).to.contain('SignedOut').and.not.contain('PasswordSet')
   })
 
   for (const part of ['event store', 'Postgres']) {

@@ -24,7 +24,7 @@ describe('the catalogue of events', () => {
   })
 
   it('marks the password secret, and names and e-mail addresses personal', () => {
-    expect([...catalogue.keys()].filter(isSecret)).to.deep.equal(['PasswordSet'])
+    expect([...catalogue.keys()].filter(isSecret)).to.deep.equal(['PasswordSet', 'PasswordRehashed'])
     expect(personalFields('UserRegistered')).to.deep.equal(['name', 'email'])
     expect(personalFields('UserRenamed')).to.deep.equal(['name'])
     expect(personalFields('EmailChanged')).to.deep.equal(['email'])

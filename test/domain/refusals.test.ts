@@ -90,7 +90,16 @@ describe('each command in each state', () => {
     const password: UserEvent = { type: 'PasswordSet', data: { userId: ann, hash: 'h', at } }
     table<typeof user.initial, UserCommand, UserEvent>(
       user,
-      { Register: true, Edit: true, VoidClaim: true, GrantRole: true },
+      {
+        Register: true,
+        Edit: true,
+        VoidClaim: true,
+        GrantRole: true,
+        ResetPassword: true,
+        UseOneTimePassword: true,
+        RehashPassword: true,
+        SignOut: true,
+      },
       {
         unknown: [],
         'voids alone': [{ type: 'EmailClaimVoided', data: { userId: ann, ...claim, at } }],
@@ -121,6 +130,28 @@ describe('each command in each state', () => {
           'RoleGranted',
           '(UserNotFound)',
         ],
+        [
+          { type: 'ResetPassword', userId: ann, hash: 'i', oneTimeUntil: '2030-01-01T00:00:00.000Z', at },
+          '(UserNotFound)',
+          '(UserNotFound)',
+          'PasswordSet',
+          '(UserNotFound)',
+        ],
+        [
+          { type: 'UseOneTimePassword', userId: ann, at },
+          '(UserNotFound)',
+          '(UserNotFound)',
+          '(WrongPassword)',
+          '(UserNotFound)',
+        ],
+        [
+          { type: 'RehashPassword', userId: ann, was: 'h', hash: 'i', at },
+          '(UserNotFound)',
+          '(UserNotFound)',
+          'PasswordRehashed',
+          '(UserNotFound)',
+        ],
+        [{ type: 'SignOut', userId: ann, at }, '(UserNotFound)', '(UserNotFound)', 'SignedOut', '(UserNotFound)'],
       ],
     )
   })

@@ -27,7 +27,7 @@ const foldOf = <State>(decider: {
 describe('stored events', () => {
   it('fold into what they said when they were written', () => {
     expect(foldOf(login)).to.deep.equal({ claim: undefined })
-    expect(foldOf(user)).to.include({ erased: true, email: '', epoch: 3 })
+    expect(foldOf(user)).to.include({ erased: true, email: '', epoch: 5 })
     expect(foldOf(product)).to.deep.include({
       name: 'Green tea',
       price: 500,

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { normaliseEmail } from '../../src/domain/email.js'
 import type { UserId } from '../../src/domain/ids.js'
-import { isVoid, secretTypes, user } from '../../src/domain/user.js'
+import { isPast, isVoid, secretTypes, user } from '../../src/domain/user.js'
 import { scenarios } from '../support/given.js'
 
 const at = '2026-01-01T00:00:00.000Z'
@@ -36,7 +36,7 @@ describe('user', () => {
         at,
       })
       .then(registered, password('h')))
-  it('marks the password secret', () => expect([...secretTypes]).to.deep.equal(['PasswordSet']))
+  it('marks the password secret', () => expect([...secretTypes]).to.deep.equal(['PasswordSet', 'PasswordRehashed']))
 
   it('edits what was given', () =>
     given(registered, password('h'))
@@ -76,6 +76,34 @@ describe('user', () => {
     expect(fold([registered, password('h')]).epoch).to.equal(1)
     expect(fold([registered, password('h'), renamed('x'), moved]).epoch).to.equal(1)
     expect(fold([registered, password('h'), staff, password('i'), erased]).epoch).to.equal(4)
+  })
+  it('is given a password for one log-in, which is good once and until then', () => {
+    const until = '2026-01-02T00:00:00.000Z'
+    const reset = { type: 'PasswordSet' as const, data: { userId, hash: 'once', oneTimeUntil: until, at } }
+    const used = { type: 'OneTimePasswordUsed' as const, data: { userId, at } }
+    const use = { type: 'UseOneTimePassword' as const, userId, at }
+    given(registered, password('h')).when({ type: 'ResetPassword', userId, hash: 'once', oneTimeUntil: until, at }).then(reset)
+    given(registered, password('h'), reset).when(use).then(used)
+    given(registered, password('h'), reset, used).when(use).rejected('WrongPassword')
+    given(registered, password('h'), reset)
+      .when({ ...use, at: until })
+      .rejected('WrongPassword')
+    given(registered, password('h'), reset, used, password('own')).when(use).rejected('WrongPassword')
+    expect(isPast(fold([registered, reset, used]), at)).to.equal(false)
+    expect(isPast(fold([registered, reset, used]), until)).to.equal(true)
+    expect(isPast(fold([registered, reset, password('own')]), until)).to.equal(false)
+  })
+  it('keeps a password under another hash, unless it is a new one meanwhile', () => {
+    const rehash = { type: 'RehashPassword' as const, userId, was: 'h', hash: 'i', at }
+    const rehashed = { type: 'PasswordRehashed' as const, data: { userId, hash: 'i', at } }
+    given(registered, password('h')).when(rehash).then(rehashed)
+    given(registered, password('h'), password('j')).when(rehash).then()
+    expect(fold([registered, password('h'), rehashed])).to.include({ hash: 'i', epoch: 1 })
+  })
+  it('is signed out, which raises the epoch', () => {
+    const out = { type: 'SignedOut' as const, data: { userId, at } }
+    given(registered, password('h')).when({ type: 'SignOut', userId, at }).then(out)
+    expect(fold([registered, password('h'), out]).epoch).to.equal(2)
   })
   it('forgets the person when erased', () =>
     expect(fold([registered, password('h'), erased])).to.include({

@@ -222,12 +222,18 @@ describe('what is checked', () => {
     }
   })
 
-  it('passwords have 8 to 128 characters, of any script, and every character counts', async () => {
+  it('passwords have 8 to 128 characters, of any script, none of the common ones, and every character counts', async () => {
     const user = (word: unknown) => ({ body: { name: 'Ann', email: anEmail(), password: word, confirm_password: word } })
     for (const word of ['1234567', 'x'.repeat(129), '🔑'.repeat(7), 12345678, null, undefined, ''])
       await refusedInEnvelope('POST /users/register', user(word), 400)
+    for (const word of ['12345678', 'Password', 'qwertyuiop'])
+      expect(await refusedInEnvelope('POST /users/register', user(word), 400)).to.match(/^password: .*most common/)
+    const { email, token, _id } = await aCustomer()
+    const edit = { token, body: { old_password: password, new_password: 'trustno1' } }
+    expect(await refusedInEnvelope(`PUT /users/edit/${_id}`, edit, 400)).to.match(/^new_password: .*most common/)
+    expect((await logIn(email)).email).to.equal(email)
     await refusedInMsg('POST /register', { raw: `{"email":"${anEmail()}","password":"\\ud800-123456789"}`, headers: json }, 400)
-    for (const word of ['12345678', 'пароль-密碼-🔑', '🔑'.repeat(128), `${'x'.repeat(100)}A`, 'nul\u0000inside']) {
+    for (const word of ['1234-678', 'пароль-密碼-🔑', '🔑'.repeat(128), `${'x'.repeat(100)}A`, 'nul\u0000inside']) {
       const { body } = user(word)
       expect((await send('POST /users/register', { body })).status).to.equal(201)
       expect((await logIn(body.email, word)).email).to.equal(body.email)

@@ -18,7 +18,7 @@ describe('settings', () => {
   })
 
   it('are lists, where they are, of what stands between commas', () => {
-    const [next, last] = ['n'.repeat(32), 'l'.repeat(32)]
+    const [next, last] = ['abcdefgh'.repeat(4), 'stuvwxyz'.repeat(4)]
     const { kafkaBrokers, jwtSecrets } = readConfig({ KAFKA_BROKERS: 'a:1, b:2', JWT_SECRETS: `${next}, ${last}` })
     expect([kafkaBrokers, jwtSecrets]).to.deep.equal([
       ['a:1', 'b:2'],
@@ -59,7 +59,13 @@ describe('settings', () => {
   })
 
   it('that are secrets and can be guessed are refused, and not shown', () => {
-    expect(refused({ JWT_SECRETS: `${'s'.repeat(32)},a` })).to.equal('JWT_SECRETS: must have at least 32 characters each')
+    const weak = /^JWT_SECRETS: each must have at least 32 characters, 8 of them different: /
+    const good = 'abcdefgh'.repeat(4)
+    for (const secrets of [`${good},a`, 's'.repeat(64), `${good},${'abcdefg'.repeat(9)}`])
+      expect(refused({ JWT_SECRETS: secrets }), secrets)
+        .to.match(weak)
+        .and.not.contain('ssss')
+    expect(readConfig({ JWT_SECRETS: good }).jwtSecrets).to.deep.equal([good])
   })
 
   it('that say how Kafka is reached, and not where, are refused', () => {

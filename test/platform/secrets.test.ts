@@ -34,7 +34,7 @@ describe('secrets', () => {
   })
 
   it('come from the environment where it has them, each by itself', async () => {
-    const [next, last] = ['n'.repeat(32), 'l'.repeat(32)]
+    const [next, last] = ['abcdefgh'.repeat(4), 'stuvwxyz'.repeat(4)]
     expect(await read({ JWT_SECRETS: `${next},${last}`, EMAIL_KEY: key })).to.deep.equal({
       jwtSecrets: [next, last],
       emailKey: key,

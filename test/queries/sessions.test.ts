@@ -1,10 +1,10 @@
-import { createSecretKey, randomUUID } from 'node:crypto'
+import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import jwt from 'jsonwebtoken'
 import type { UserId } from '../../src/domain/ids.js'
 import type { Follower } from '../../src/eventstore/feed.js'
 import type { RecordedEvent } from '../../src/eventstore/store.js'
-import { createTokens } from '../../src/http/pipeline/auth.js'
+import { createTokens, type TokenSettings } from '../../src/http/pipeline/auth.js'
 import { NotReady } from '../../src/queries/engine/read.js'
 import { createSessions, type SessionSources } from '../../src/queries/sessions.js'
 
@@ -74,15 +74,18 @@ describe('sessions', () => {
     expect(sessions.of(ann)).to.deep.equal({ role: 'staff', epoch: 2 })
   })
 
-  it('raise the epoch with a new password, a role and an erasure, and with nothing else', async () => {
+  it('raise the epoch with a new password, a role, a sign-out and an erasure, and with nothing else', async () => {
     const { sessions, play } = await played()
     play('UserRenamed', 11n, { name: 'Anna' })
     expect(sessions.of(ann)!.epoch).to.equal(1)
     play('PasswordSet', 12n)
     play('RoleGranted', 13n, { role: 'analyst' })
     expect(sessions.of(ann)).to.deep.equal({ role: 'analyst', epoch: 3 })
-    play('UserErased', 14n)
-    expect(sessions.of(ann)!.epoch).to.equal(4)
+    play('SignedOut', 14n)
+    expect(sessions.of(ann)).to.deep.equal({ role: 'analyst', epoch: 4 })
+    play('PasswordRehashed', 15n)
+    play('UserErased', 16n)
+    expect(sessions.of(ann)!.epoch).to.equal(5)
   })
 
   it('take what this process wrote ahead of the subscription, once', async () => {
@@ -123,29 +126,33 @@ describe('tokens', () => {
   const [one, two] = ['one secret', 'two secret'].map((secret) => createSecretKey(Buffer.from(secret)))
   const caller = { userId: ann, role: 'staff', epoch: 3 } as const
 
+  const settings = { tokenTtl: 60, tokenIssuer: 'a shop', tokenAudience: 'its clients' }
+  const tokensOf = (keys: KeyObject[], more: Partial<TokenSettings> = {}, clock?: () => number) =>
+    createTokens(keys, { ...settings, ...more }, clock)
+
   it('say who, in which role and epoch, resting on which position; the subject is the integer id', () => {
-    const tokens = createTokens([one!], 60)
+    const tokens = tokensOf([one!])
     const token = tokens.sign(caller, 2n ** 63n)
     expect(tokens.read(token)).to.deep.equal({ ...caller, position: 2n ** 63n })
     expect(jwt.decode(token)).to.include({ sub: '3765258110888961', role: 'staff', epoch: 3 })
   })
 
   it('of an older secret are accepted, of none they are not', () => {
-    const token = createTokens([one!], 60).sign(caller, 1n)
-    expect(createTokens([two!, one!], 60).read(token)).to.include(caller)
-    expect(createTokens([two!], 60).read(token)).to.equal(undefined)
+    const token = tokensOf([one!]).sign(caller, 1n)
+    expect(tokensOf([two!, one!]).read(token)).to.include(caller)
+    expect(tokensOf([two!]).read(token)).to.equal(undefined)
   })
 
   it('end', () => {
-    expect(createTokens([one!], 60).read(createTokens([one!], -1).sign(caller, 1n))).to.equal(undefined)
+    expect(tokensOf([one!]).read(tokensOf([one!], { tokenTtl: -1 }).sign(caller, 1n))).to.equal(undefined)
   })
 
   it('that were taken once end too, and no other is taken for them', () => {
     let now = Date.now()
-    const tokens = createTokens([one!], 60, () => now)
+    const tokens = tokensOf([one!], {}, () => now)
     const token = tokens.sign(caller, 1n)
     const [head, payload, signature] = token.split('.')
-    const other = createTokens([two!], 60).sign(caller, 1n).split('.')[2]
+    const other = tokensOf([two!]).sign(caller, 1n).split('.')[2]
     for (let again = 0; again < 2; again++) {
       expect(tokens.read(token)).to.include(caller)
       expect(tokens.read(`${head}.${payload}.${other}`)).to.equal(undefined)
@@ -156,12 +163,33 @@ describe('tokens', () => {
   })
 
   it('with other algorithms or claims than ours are none', () => {
-    const tokens = createTokens([one!], 60)
-    const claims = { role: 'staff', epoch: 3, pos: '1', sub: ann }
+    const tokens = tokensOf([one!])
+    const exp = Math.floor(Date.now() / 1_000) + 60
+    const claims = { role: 'staff', epoch: 3, pos: '1', sub: ann, iss: 'a shop', aud: 'its clients', exp }
     expect(tokens.read(jwt.sign(claims, one!, { algorithm: 'HS256' }))).to.include(caller)
     expect(tokens.read(jwt.sign(claims, one!, { algorithm: 'HS512' }))).to.equal(undefined)
-    for (const wrong of [{ sub: 'x' }, { role: 'king' }, { epoch: '3' }, { epoch: 1.5 }, { pos: 1 }, { pos: 'x' }])
+    for (const wrong of [
+      { sub: 'x' },
+      { role: 'king' },
+      { epoch: '3' },
+      { epoch: 1.5 },
+      { pos: 1 },
+      { pos: 'x' },
+      { iss: 'x' },
+      { aud: 'x' },
+    ])
       expect(tokens.read(jwt.sign({ ...claims, ...wrong }, one!))).to.equal(undefined)
+    for (const missing of ['iss', 'aud', 'exp'] as const) {
+      const { [missing]: _, ...rest } = claims
+      expect(tokens.read(jwt.sign(rest, one!)), missing).to.equal(undefined)
+    }
     expect(tokens.read(jwt.sign('text', one!))).to.equal(undefined)
+    const unsigned = [{ alg: 'none', typ: 'JWT' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    expect(tokens.read(`${unsigned.join('.')}.`)).to.equal(undefined)
+  })
+
+  it('of another shop, or for others, are none, whoever has the secret', () => {
+    for (const others of [{ tokenIssuer: 'another shop' }, { tokenAudience: 'other clients' }])
+      expect(tokensOf([one!]).read(tokensOf([one!], others).sign(caller, 1n))).to.equal(undefined)
   })
 })

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { userInfo } from 'node:os'
+import type { AccountCommands } from '../../commands/account.js'
+import type { CommandContext, Done } from '../../commands/engine/context.js'
 import { createCommands } from '../../commands/index.js'
 import { Rejected } from '../../domain/decider.js'
-import { normaliseEmail } from '../../domain/email.js'
+import { type Email, normaliseEmail } from '../../domain/email.js'
 import type { Role } from '../../domain/user.js'
 import { createQueries } from '../../queries/index.js'
 import type { Instance } from '../instance.js'
@@ -26,15 +29,51 @@ export const list = async ({ database }: Instance, { role, limit, json }: ListFl
   if (value.length > limit) console.error(`there are more than these ${limit}: --limit shows more, --role fewer`)
 }
 
-export const grant = async ({ store, secrets, config }: Instance, email: string, role: Role): Promise<void> => {
+type By = { readonly by?: string }
+
+export const grant = async (instance: Instance, email: string, role: Role, { by }: By): Promise<void> => {
+  await asked(instance, email, by, (users, context, input) => users.grantRole(context, { ...input, role }))
+  console.log(`${email} has the role ${role} now`)
+}
+
+export const resetPassword = async (instance: Instance, email: string, { by }: By): Promise<void> => {
+  const { password, until } = await asked(instance, email, by, (users, context, input) => users.resetPassword(context, input))
+  console.log(password)
+  console.error(
+    `the password of ${email} is the one above: good for one log-in until ${until}, and as old_password to set another. The tokens of before are ended`,
+  )
+}
+
+export const signOut = async (instance: Instance, email: string, { by }: By): Promise<void> => {
+  await asked(instance, email, by, (users, context, input) => users.signOut(context, input))
+  console.log(`the tokens of ${email} are ended`)
+}
+
+/** Does something to an account, in the name of the operator: the history says who it was. */
+const asked = async <Value>(
+  { store, secrets, config }: Instance,
+  email: string,
+  by: string | undefined,
+  work: (users: AccountCommands, context: CommandContext, input: { email: Email }) => Promise<Done<Value>>,
+): Promise<Value> => {
   const { users } = createCommands(store, { ...config, ...secrets })
-  const context = { actor: 'system', correlationId: randomUUID(), deadline: performance.now() + config.commandDeadline } as const
+  const actor = `operator ${by ?? userOfMachine()}` as const
+  const context = { actor, correlationId: randomUUID(), deadline: performance.now() + config.commandDeadline }
   try {
-    await users.grantRole(context, { email: normaliseEmail(email), role })
+    return (await work(users, context, { email: normaliseEmail(email) })).value
   } catch (error) {
     if (error instanceof Rejected && error.reason === 'UserNotFound')
       throw new Error(`nobody is registered as ${email}`, { cause: error })
     throw error
   }
-  console.log(`${email} has the role ${role} now`)
+}
+
+/** Who became root by sudo is not root. A user id that the machine has no name for is its number. */
+const userOfMachine = (): string => {
+  if (process.env.SUDO_USER) return process.env.SUDO_USER
+  try {
+    return userInfo().username
+  } catch {
+    return `${process.getuid?.() ?? 'unknown'}`
+  }
 }

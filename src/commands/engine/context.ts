@@ -3,9 +3,12 @@ import { WrongRevision } from '../../eventstore/store.js'
 import { pauseAfter, sleep } from '../../platform/async.js'
 import { Unavailable } from '../../platform/errors.js'
 
+/** Who did it: a user, somebody who has not logged in, an operator at the command line, or the shop by itself. */
+export type Actor = UserId | 'anonymous' | `operator ${string}` | 'system'
+
 /** What comes along with a command: who asks, under which key, and until when it is worth trying. */
 export type CommandContext = {
-  readonly actor: UserId | 'anonymous' | 'system'
+  readonly actor: Actor
   readonly correlationId: string
   readonly causationId?: string
   readonly traceparent?: string

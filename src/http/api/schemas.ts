@@ -5,6 +5,7 @@ import { type AnyId, type Id, parseId } from '../../domain/ids.js'
 import { centsOfDecimal, decimalOfCents, exactBelow } from '../../domain/money.js'
 import { nameOf } from '../../domain/name.js'
 import { maxPrice, maxStock } from '../../domain/product.js'
+import { isCommon } from '../../platform/common-passwords.js'
 
 /**
  * What requests may hold: the one source of validation and of the OpenAPI document. Each output is in the domain's words (ids, cents,
@@ -63,6 +64,8 @@ const email = text(3, 400, 'an e-mail address')
   .refine((value) => value.length <= 254 && /^[^\s\p{Cc}@]+@[^\s\p{Cc}@]+$/u.test(value), 'must be an e-mail address')
   .meta({ description: 'Compared trimmed, in Unicode NFC and lower case' })
 const password = text(8, 128)
+  .refine((value) => !isCommon(value), 'must not be one of the 10000 most common passwords; choose another')
+  .meta({ minLength: 8, maxLength: 128, description: 'None of the 10,000 most common ones' })
 /** A password to compare: one that could not be set is as wrong as any other. */
 const guess = z.string('must be a string').refine((value) => !/\p{Cs}/u.test(value), 'must be well-formed Unicode')
 const name = text(1, 200)

@@ -25,27 +25,41 @@ export type Tokens = {
   readonly read: (token: string) => Claims | undefined
 }
 
+export type TokenSettings = {
+  /** Seconds. */
+  readonly tokenTtl: number
+  /** Who gives tokens out, and for whom: one of another shop under the same secret is none of ours. */
+  readonly tokenIssuer: string
+  readonly tokenAudience: string
+}
+
 /** Tokens whose signature was found right: some 500 bytes each. */
 const remembered = 10_000
 
 /**
- * `keys`: the first signs, all are accepted, so that a secret can be changed. `ttl`: seconds. A KeyObject verifies 20 times faster than a
- * string, and what was verified is remembered until it ends: what it says of its user is compared at each request all the same.
+ * `keys`: the first signs, all are accepted, so that a secret can be changed. A KeyObject verifies 20 times faster than a string, and what
+ * was verified is remembered until it ends: what it says of its user is compared at each request all the same.
  */
-export const createTokens = (keys: readonly KeyObject[], ttl: number, clock: () => number = Date.now): Tokens => {
+export const createTokens = (
+  keys: readonly KeyObject[],
+  { tokenTtl, tokenIssuer: issuer, tokenAudience: audience }: TokenSettings,
+  clock: () => number = Date.now,
+): Tokens => {
   const verified = new LRUCache<string, Lasting>({ max: remembered })
   return {
     sign: ({ userId, role, epoch }, position) =>
       jwt.sign({ role, epoch, pos: position.toString() }, keys[0]!, {
         algorithm: 'HS256',
         subject: String(integerOfId(userId) ?? userId),
-        expiresIn: ttl,
+        expiresIn: tokenTtl,
+        issuer,
+        audience,
       }),
     read: (token) => {
       const before = verified.get(token)
       if (before) return clock() < before.ends ? before.claims : undefined
       for (const key of keys) {
-        const payload = verify(token, key)
+        const payload = verify(token, key, { issuer, audience })
         if (payload === undefined) continue
         const lasting = claimsOf(payload)
         if (lasting) verified.set(token, lasting)
@@ -56,10 +70,10 @@ export const createTokens = (keys: readonly KeyObject[], ttl: number, clock: () 
   }
 }
 
-/** What the token holds, if the key has signed it. */
-const verify = (token: string, key: KeyObject): unknown => {
+/** What the token holds, if the key has signed it, for us. */
+const verify = (token: string, key: KeyObject, ours: { readonly issuer: string; readonly audience: string }): unknown => {
   try {
-    return jwt.verify(token, key, { algorithms: ['HS256'] })
+    return jwt.verify(token, key, { algorithms: ['HS256'], ...ours })
   } catch {
     // Not its own errors alone: it decodes before it verifies, and what is no JSON, or `null`, comes out as a SyntaxError or TypeError.
     return undefined
@@ -77,11 +91,11 @@ const claimsOf = (payload: unknown): Lasting | undefined => {
     typeof epoch !== 'number' ||
     !Number.isSafeInteger(epoch) ||
     typeof pos !== 'string' ||
-    !/^\d{1,20}$/.test(pos)
+    !/^\d{1,20}$/.test(pos) ||
+    typeof exp !== 'number'
   )
     return undefined
-  const ends = typeof exp === 'number' ? exp * 1_000 : Number.POSITIVE_INFINITY
-  return { claims: { userId, role: named, epoch, position: BigInt(pos) }, ends }
+  return { claims: { userId, role: named, epoch, position: BigInt(pos) }, ends: exp * 1_000 }
 }
 
 const tokenOf = (ctx: Context): string | undefined =>

@@ -20,7 +20,14 @@ import type { OwnWrites } from './read-your-writes.js'
 export type HttpDeps = {
   readonly config: Pick<
     Config,
-    'commandDeadline' | 'ownWritesWait' | 'readAfterWait' | 'rateLimit' | 'loginRateLimit' | 'tokenTtl'
+    | 'commandDeadline'
+    | 'ownWritesWait'
+    | 'readAfterWait'
+    | 'rateLimit'
+    | 'loginRateLimit'
+    | 'tokenTtl'
+    | 'tokenIssuer'
+    | 'tokenAudience'
   >
   readonly log: Logger
   readonly commands: Commands

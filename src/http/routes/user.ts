@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Account } from '../../commands/user.js'
+import type { Account } from '../../commands/account.js'
 import { Rejected } from '../../domain/decider.js'
 import { asOfQuery, currentOrAsOf } from '../api/as-of.js'
 import { credentials, login, newUser, userEdit } from '../api/schemas.js'

@@ -1,4 +1,4 @@
-import type { Account } from '../../../src/commands/user.js'
+import type { Account } from '../../../src/commands/account.js'
 import { type Email, normaliseEmail } from '../../../src/domain/email.js'
 import type { UserId } from '../../../src/domain/ids.js'
 import { user } from '../../../src/domain/user.js'

@@ -49,6 +49,7 @@ const clock = () => dayOne + Math.floor(virtualNow())
 const passwords = {
   hash: async (password: string) => `hash of ${password}`,
   matches: async (password: string, hash: string | undefined) => hash === `hash of ${password}`,
+  isOutdated: () => false,
 }
 
 export const createWorld = (seed: number, answers: Map<string, number>): World => {
