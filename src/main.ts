@@ -15,13 +15,13 @@ import { orderHistory } from './history/order.js'
 import type { Limiter } from './http/pipeline/rate-limits.js'
 import type { OwnWrites } from './http/pipeline/read-your-writes.js'
 import { createHttp } from './http/server.js'
-import { once, sleep, withResolvers } from './platform/async.js'
+import { sleep, withResolvers } from './platform/async.js'
 import type { Config } from './platform/config.js'
-import { keepLease } from './platform/lease.js'
 import { type Accepting, type Listening, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
 import { bridges, type ProcessRole, projects, servesHttp } from './platform/process-role.js'
-import { createOrderRecovery } from './processes/order.js'
+import { createScope, type Scope } from './platform/scope.js'
+import { runOrderRecovery } from './processes/order.js'
 import { projections } from './projections/all.js'
 import { assertStandsIn, readCheckpoint } from './projections/engine/checkpoint.js'
 import { createBatchMetrics, registerStatusMetrics } from './projections/operations/metrics.js'
@@ -30,7 +30,6 @@ import { runProjections } from './projections/runner.js'
 import { createFreshness, type Freshness } from './queries/engine/freshness.js'
 import { createProjectionHealth, type ProjectionHealth } from './queries/engine/health.js'
 import { createMemory } from './queries/engine/memory.js'
-import { NotReady } from './queries/engine/read.js'
 import { createQueries, type Queries } from './queries/index.js'
 import { createSessions } from './queries/sessions.js'
 
@@ -51,7 +50,7 @@ export type App = {
   readonly stop: () => Promise<void>
 }
 
-/** What the parts of a running app share. What is pushed to `closers` is called at the end, the last one first. */
+/** What the parts of a running app share. */
 type Running = Connections & {
   readonly config: Config
   readonly log: Log
@@ -98,34 +97,37 @@ export type StartOptions = {
 
 /** The whole shop, or a role of it. Throws what prevents the start, with everything stopped that was started. */
 export const startApp = async (config: Config, options: StartOptions): Promise<App> => {
-  const { connections, role, log, workers = {}, httpElsewhere = false, startOver: anew = false } = options
-  const closers: (() => Promise<void>)[] = [connections.close]
-  const stop = once(() => closeAll(closers, log))
+  const { connections, role, log, httpElsewhere = false, startOver: anew = false } = options
+  const scope = createScope(log)
+  scope.add(connections)
   try {
     if (anew) await startOverWith(connections)
     await assertSameStore(connections)
-    const ending = new AbortController()
     const { promise: failed, resolve: fail } = withResolvers<unknown>()
-    const running = {
-      ...connections,
-      ...shared(config, options, closers),
-      config,
-      log,
-      workers,
-      signal: ending.signal,
-      fail,
-    }
-
+    const ending = new AbortController()
+    const running = parts(config, options, scope, ending.signal, fail)
     const background = backgroundOf(role).map((part) => part(running).catch(fail))
-    closers.push(async () => {
-      ending.abort()
-      await Promise.all(background)
+    scope.add({
+      close: async () => {
+        ending.abort()
+        await Promise.all(background)
+      },
     })
-    const address = servesHttp(role) && !httpElsewhere ? await serveHttp(running, closers) : undefined
+    const address = servesHttp(role) && !httpElsewhere ? await serveHttp(running, scope) : undefined
     const { commands, queries, registry } = running
-    return { address, config, connections, commands, queries, registry, bridges: () => bridgesOf(running), failed, stop }
+    return {
+      address,
+      config,
+      connections,
+      commands,
+      queries,
+      registry,
+      bridges: () => running.bridge?.describe(),
+      failed,
+      stop: scope.close,
+    }
   } catch (error) {
-    await stop()
+    await scope.close()
     throw error
   }
 }
@@ -145,41 +147,57 @@ const assertSameStore = async ({ database, store, storeId }: Connections): Promi
   if (checkpoint) await assertStandsIn(store, storeId, checkpoint)
 }
 
-const shared = (config: Config, { role, connections, log, workers = {} }: StartOptions, closers: (() => Promise<void>)[]) => {
+const parts = (
+  config: Config,
+  { role, connections, log, workers = {} }: StartOptions,
+  scope: Scope,
+  signal: AbortSignal,
+  fail: (error: unknown) => void,
+): Running => {
   const { store, database, secrets } = connections
-  const feed = createFeed({ store, log })
-  closers.push(feed.close)
-  const freshness = createFreshness({ database, log })
-  closers.push(freshness.close)
-  const { health: projectionHealth, close } = createProjectionHealth({ database, feed, freshness, projections })
-  closers.push(async () => close())
+  const feed = scope.add(createFeed({ store, log }))
+  const freshness = scope.add(createFreshness({ database, log }))
+  const health = scope.add(createProjectionHealth({ database, feed, freshness, projections }))
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   if (!workers.metrics) registerStatusMetrics(registry, { client: database.pool, store, projections })
-  const bridge = bridges(role) ? bridgeOf(config, connections, feed, log, closers) : undefined
+  const bridge = bridges(role) ? bridgeOf(config, connections, { feed, log, scope }) : undefined
   if (bridge) bridgeMetrics(registry, bridge)
   const following = createFollowing(feed)
-  const commands = createCommands(
-    store,
-    { ...config, ...secrets },
-    {
-      isCurrent: following.isCurrent,
-      onError: (error, what) => log.warn({ err: error }, what),
-    },
-  )
-  return { feed, following, freshness, queries: createQueries(database), commands, registry, projectionHealth, bridge }
+  const settings = {
+    emailKey: secrets.emailKey,
+    bcryptCost: config.bcryptCost,
+    claimYoung: config.claimYoung,
+    cacheStreams: config.cacheStreams,
+  }
+  const commands = createCommands(store, settings, {
+    isCurrent: following.isCurrent,
+    onError: (error, what) => log.warn({ err: error }, what),
+  })
+  return {
+    ...connections,
+    config,
+    log,
+    feed,
+    following,
+    freshness,
+    queries: createQueries(database),
+    commands,
+    registry,
+    workers,
+    projectionHealth: health.health,
+    bridge,
+    signal,
+    fail,
+  }
 }
 
-const bridgeOf = (
-  config: Config,
-  connections: Connections,
-  feed: Feed,
-  log: Log,
-  closers: (() => Promise<void>)[],
-): BridgeService => {
-  const sinks = sinksOf(connections.database, config)
-  closers.push(sinks.close)
-  return createBridgeService({ ...connections, feed, sinks, holder, leaseTtl: config.leaseTtl, log })
+type BridgeParts = { readonly feed: Feed; readonly log: Log; readonly scope: Scope }
+
+const bridgeOf = (config: Config, connections: Connections, { feed, log, scope }: BridgeParts): BridgeService => {
+  const { database, store, storeId } = connections
+  const sinks = scope.add(sinksOf(database, config))
+  return createBridgeService({ database, store, storeId, feed, sinks, holder, leaseTtl: config.leaseTtl, log })
 }
 
 const backgroundOf = (role: ProcessRole): ((running: Running) => Promise<void>)[] => [
@@ -189,52 +207,49 @@ const backgroundOf = (role: ProcessRole): ((running: Running) => Promise<void>)[
 
 const holder = `${hostname()} (pid ${process.pid})`
 
-const project = ({ config, freshness, registry, ...running }: Running): Promise<void> => {
-  const observers = { onPosition: freshness.note, onBatch: createBatchMetrics(registry) }
-  return runProjections({ ...running, projections, holder, leaseTtl: config.leaseTtl, ...observers })
-}
+const project = ({ config, store, storeId, database, feed, freshness, registry, log, signal }: Running): Promise<void> =>
+  runProjections({
+    store,
+    storeId,
+    database,
+    feed,
+    projections,
+    holder,
+    leaseTtl: config.leaseTtl,
+    onPosition: freshness.note,
+    onBatch: createBatchMetrics(registry),
+    log,
+    signal,
+  })
 
-/** More than a crash of a busy shop leaves behind: what is not looked at is not watched. */
-const recoveredAtOnce = 10_000
-
-const recover = async ({ config, database, log, queries, commands, signal }: Running): Promise<void> => {
-  const recovery = createOrderRecovery({
-    ...commands,
-    unsettledOrders: async () =>
-      (await queries.unsettledOrders(recoveredAtOnce)).value.map(({ orderId, revision }) => ({ id: orderId, mark: revision })),
-    // A cart may be filled on while its checkout stands still.
-    outstandingCheckouts: async () =>
-      (await queries.outstandingCheckouts(recoveredAtOnce)).value.map(({ userId, orderId }) => ({ id: userId, mark: orderId })),
+const recover = ({ config, database, queries, commands, log, signal }: Running): Promise<void> =>
+  runOrderRecovery({
+    database,
+    queries,
+    orders: commands.orders,
+    cart: commands.cart,
     delay: config.recoveryDelay,
     deadline: config.commandDeadline,
-    // Until the read models are there, it is nothing to worry about that they can't be read.
-    onError: (error, what) =>
-      log[error instanceof NotReady ? 'debug' : 'warn']({ err: error, what }, `${what}: recovery failed, and is tried again`),
-  })
-  await keepLease({
-    database,
-    name: 'processes',
     holder,
-    ttl: config.leaseTtl,
+    leaseTtl: config.leaseTtl,
+    log,
     signal,
-    onError: (error) => log.warn({ err: error }, 'the lease of the processes could not be asked for'),
-    onAcquired: (lease) => recovery.run(lease.signal),
   })
-}
 
-const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Promise<string | undefined> => {
-  const { config, store, database, secrets, feed, queries, workers, registry, fail } = running
-  const sessions = await createSessions({ load: queries.sessions, feed, onFailure: fail })
-  closers.push(sessions.close)
-  const memory = await createMemory({ database, feed, categories: ['cart', 'product'], onFailure: fail })
-  closers.push(memory.close)
-  void running.following.run(store, running.signal, running.commands.onEvents).catch(fail)
-  const topic = topicOf(database, config)
-  closers.push(topic.close)
-  const streams = new AbortController()
-  const source = { store, storeId: running.storeId, folder: join(config.data, 'history') }
+const serveHttp = async (running: Running, scope: Scope): Promise<string | undefined> => {
+  const { config, store, storeId, database, secrets, feed, commands, queries, freshness, workers, registry, log, fail } = running
+  const sessions = scope.add(await createSessions({ load: queries.sessions, feed, onFailure: fail }))
+  const memory = scope.add(await createMemory({ database, feed, categories: ['cart', 'product'], onFailure: fail }))
+  void running.following.run(store, running.signal, commands.onEvents).catch(fail)
+  const topic = scope.add(topicOf(database, config))
+  const ending = new AbortController()
+  const source = { store, storeId, folder: join(config.data, 'history') }
   const http = createHttp({
-    ...running,
+    config,
+    log,
+    commands,
+    queries,
+    freshness,
     sessions,
     remember: memory.remember,
     secrets: {
@@ -249,57 +264,37 @@ const serveHttp = async (running: Running, closers: (() => Promise<void>)[]): Pr
     },
     topic,
     health: () => health(running),
+    registry,
     metrics: workers.metrics ?? (() => registry.metrics()),
     ...(workers.ownWrites && { ownWrites: workers.ownWrites }),
     ...(workers.limiter && { limiter: workers.limiter }),
-    ending: streams.signal,
+    ending: ending.signal,
   })
   await readModelsThere(running)
   const listening: Accepting | Listening = await (workers.listen ?? listen)(http.callback(), config.host, config.port)
-  const { drain } = listening
-  closers.push(() => {
-    streams.abort()
-    return drain(config.commandDeadline)
+  scope.add({
+    close: () => {
+      ending.abort()
+      return listening.drain(config.commandDeadline)
+    },
   })
   return 'address' in listening ? listening.address : undefined
 }
 
-/** Long enough for the tables of a new shop; where a large history must be folded first, the answer until then is 503. */
-const patience = 3_000
+/** Milliseconds. Long enough for the tables of a new shop; where a large history must be folded first, the answer until then is 503. */
+const waitForTables = 3_000
 
 const readModelsThere = async ({ projectionHealth }: Running): Promise<void> => {
-  for (const began = performance.now(); performance.now() - began < patience; await sleep(10)) {
+  for (const began = performance.now(); performance.now() - began < waitForTables; await sleep(10)) {
     if ((await projectionHealth()).building.length === 0) return
   }
 }
 
 /** A bridge that has stopped is shown, but the shop can serve without it. */
-const health = async (running: Running) => {
-  const { feed, projectionHealth, workers } = running
+const health = async ({ feed, projectionHealth, workers, bridge }: Running) => {
   const projections = await projectionHealth().catch(() => undefined)
   const eventstore = feed.healthy(5_000)
-  const bridges = workers.bridges ? await workers.bridges() : bridgesOf(running)
+  const bridges = workers.bridges ? await workers.bridges() : bridge?.describe()
   const parts = { eventstore, postgres: projections !== undefined, projections, bridges }
   return { ready: eventstore && projections?.ready === true, parts }
-}
-
-const bridgesOf = ({ bridge }: Running): readonly object[] | undefined =>
-  bridge?.status().map(({ position, head, ...status }) => ({
-    ...status,
-    position: position?.commit.toString(),
-    head: head?.commit.toString(),
-  }))
-
-/** All of them, whatever becomes of one. Throws the first error in the end. */
-const closeAll = async (closers: readonly (() => Promise<void>)[], log: Log): Promise<void> => {
-  const errors: unknown[] = []
-  for (const close of [...closers].reverse()) {
-    try {
-      await close()
-    } catch (error) {
-      log.error({ err: error }, 'a part could not be stopped in order')
-      errors.push(error)
-    }
-  }
-  if (errors.length > 0) throw errors[0]
 }

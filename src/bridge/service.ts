@@ -52,6 +52,8 @@ export type BridgeService = {
   readonly run: (signal: AbortSignal) => Promise<void>
   /** One for each generation that this process writes, or stands by for. */
   readonly status: () => readonly BridgeStatus[]
+  /** The same as JSON holds it. */
+  readonly describe: () => readonly object[]
   /** Whether none has stopped or fails. */
   readonly healthy: () => boolean
 }
@@ -152,6 +154,12 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
   return {
     run,
     status,
+    describe: () =>
+      status().map(({ position, head, ...rest }) => ({
+        ...rest,
+        position: position?.commit.toString(),
+        head: head?.commit.toString(),
+      })),
     healthy: () => !failure && status().every(({ state }) => state !== 'stopped' && state !== 'failing'),
   }
 }

@@ -16,7 +16,7 @@ export type Lease = {
 }
 
 export type LeaseOptions = {
-  readonly database: Database
+  readonly database: Pick<Database, 'pool'>
   readonly name: string
   /** Who this is, for people to read. */
   readonly holder: string

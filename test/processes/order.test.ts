@@ -64,31 +64,34 @@ describe('recovery', () => {
   it('takes up what has stood still for the delay, and nothing that moves', async () => {
     const [still, moving] = [idOfInteger(101)!, idOfInteger(102)!]
     const taken: string[] = []
-    let revision = 0
+    let [revision, now] = [0, 0]
     const recovery = createOrderRecovery({
       orders: { recover: async (_, id) => taken.push(id) as never },
       cart: { recoverCheckout: async () => undefined },
       unsettledOrders: async () => [
-        { id: still, mark: 0 },
-        { id: moving, mark: revision++ },
+        { id: still, progress: 0 },
+        { id: moving, progress: revision++ },
       ],
       outstandingCheckouts: async () => [],
       delay: 40,
       deadline: 1_000,
       onError: (error) => expect.fail(String(error)),
+      clock: () => now,
     })
-    const signal = new AbortController().signal
-    await recovery.look(signal)
-    await recovery.look(signal)
-    expect(taken).to.deep.equal([])
-    await new Promise((resolve) => setTimeout(resolve, 60))
-    await recovery.look(signal)
-    expect(taken).to.deep.equal([still])
+    const lookAt = async (milliseconds: number) => {
+      now = milliseconds
+      await recovery.look(new AbortController().signal)
+      return taken
+    }
+    expect(await lookAt(0)).to.deep.equal([])
+    expect(await lookAt(39)).to.deep.equal([])
+    expect(await lookAt(40)).to.deep.equal([still])
   })
 
   it('tells of what failed, goes on with the others, and tries again after the delay', async () => {
     const ids = [idOfInteger(103)!, idOfInteger(104)!]
     const [told, taken]: [string[], string[]] = [[], []]
+    let now = 0
     const recovery = createOrderRecovery({
       orders: {
         recover: async (_, id) => {
@@ -98,19 +101,25 @@ describe('recovery', () => {
         },
       },
       cart: { recoverCheckout: async () => undefined },
-      unsettledOrders: async () => ids.map((id) => ({ id, mark: 0 })),
+      unsettledOrders: async () => ids.map((id) => ({ id, progress: 0 })),
       outstandingCheckouts: async () => [],
       delay: 20,
       deadline: 1_000,
       onError: (_, what) => told.push(what),
+      clock: () => now,
     })
-    const signal = new AbortController().signal
-    for (let i = 0; i < 4; i++) {
-      await recovery.look(signal)
-      await new Promise((resolve) => setTimeout(resolve, 30))
+    const failuresAt = async (milliseconds: number) => {
+      now = milliseconds
+      await recovery.look(new AbortController().signal)
+      return told.length
     }
-    expect(told.length).to.be.at.least(1)
-    expect(new Set(told)).to.deep.equal(new Set([`order-${ids[0]}`]))
+    expect(await failuresAt(0)).to.equal(0)
+    expect(await failuresAt(20)).to.equal(1)
     expect(taken).to.include(ids[1])
+    // Watched anew from the next look on.
+    expect(await failuresAt(30)).to.equal(1)
+    expect(await failuresAt(49)).to.equal(1)
+    expect(await failuresAt(50)).to.equal(2)
+    expect(new Set(told)).to.deep.equal(new Set([`order-${ids[0]}`]))
   })
 })
