@@ -180,7 +180,7 @@ export const catalogueSchema = (): readonly string[] => {
     ),
     ...table(
       'pg_roles',
-      'oid BIGINT, rolname VARCHAR, rolsuper BOOLEAN, rolinherit BOOLEAN, rolcreaterole BOOLEAN, rolcreatedb BOOLEAN, rolcanlogin BOOLEAN, rolreplication BOOLEAN, rolconnlimit INTEGER, rolvaliduntil TIMESTAMPTZ',
+      'oid BIGINT, rolname VARCHAR, rolsuper BOOLEAN, rolinherit BOOLEAN, rolcreaterole BOOLEAN, rolcreatedb BOOLEAN, rolcanlogin BOOLEAN, rolreplication BOOLEAN, rolbypassrls BOOLEAN, rolconnlimit INTEGER, rolvaliduntil TIMESTAMPTZ',
       [
         {
           oid: 10,
@@ -191,6 +191,7 @@ export const catalogueSchema = (): readonly string[] => {
           rolcreatedb: false,
           rolcanlogin: true,
           rolreplication: false,
+          rolbypassrls: false,
           rolconnlimit: -1,
         },
       ],
@@ -202,7 +203,10 @@ export const catalogueSchema = (): readonly string[] => {
     ...table(
       'pg_settings',
       'name VARCHAR, setting VARCHAR, unit VARCHAR, category VARCHAR, short_desc VARCHAR, context VARCHAR, vartype VARCHAR, source VARCHAR',
-      Object.entries(settings).map(([name, setting]) => ({ name, setting })),
+      Object.entries({ ...settings, max_index_keys: '32', default_table_access_method: 'heap' }).map(([name, setting]) => ({
+        name,
+        setting,
+      })),
     ),
     ...table(
       'is_tables',
@@ -333,7 +337,24 @@ const empty: readonly (readonly [name: string, columns: string])[] = [
   ['pg_shdescription', 'objoid BIGINT, classoid BIGINT, description VARCHAR'],
   [
     'pg_proc',
-    'oid BIGINT, proname VARCHAR, pronamespace BIGINT, prokind VARCHAR, prorettype BIGINT, proretset BOOLEAN, proargtypes VARCHAR, pronargs SMALLINT, proargnames VARCHAR[], proargmodes VARCHAR[], proallargtypes BIGINT[]',
+    'oid BIGINT, proname VARCHAR, pronamespace BIGINT, prokind VARCHAR, prorettype BIGINT, proretset BOOLEAN, proargtypes VARCHAR, pronargs SMALLINT, proargnames VARCHAR[], proargmodes VARCHAR[], proallargtypes BIGINT[], prolang BIGINT, proowner BIGINT, provolatile VARCHAR, proparallel VARCHAR, prosecdef BOOLEAN, proacl VARCHAR, prosrc VARCHAR, probin VARCHAR',
+  ],
+  [
+    'pg_opclass',
+    'oid BIGINT, opcmethod BIGINT, opcname VARCHAR, opcnamespace BIGINT, opcowner BIGINT, opcfamily BIGINT, opcintype BIGINT, opcdefault BOOLEAN, opckeytype BIGINT',
+  ],
+  [
+    'pg_operator',
+    'oid BIGINT, oprname VARCHAR, oprnamespace BIGINT, oprkind VARCHAR, oprleft BIGINT, oprright BIGINT, oprresult BIGINT, oprcode VARCHAR',
+  ],
+  ['pg_cast', 'oid BIGINT, castsource BIGINT, casttarget BIGINT, castfunc BIGINT, castcontext VARCHAR, castmethod VARCHAR'],
+  [
+    'pg_foreign_data_wrapper',
+    'oid BIGINT, fdwname VARCHAR, fdwowner BIGINT, fdwhandler BIGINT, fdwvalidator BIGINT, fdwacl VARCHAR, fdwoptions VARCHAR[]',
+  ],
+  [
+    'pg_foreign_server',
+    'oid BIGINT, srvname VARCHAR, srvowner BIGINT, srvfdw BIGINT, srvtype VARCHAR, srvversion VARCHAR, srvacl VARCHAR, srvoptions VARCHAR[]',
   ],
   ['pg_auth_members', 'roleid BIGINT, member BIGINT, grantor BIGINT, admin_option BOOLEAN'],
   ['pg_language', 'oid BIGINT, lanname VARCHAR'],
@@ -392,6 +413,11 @@ const macros = (): { readonly [name: string]: string } => ({
   has_table_privilege: '(a, b := null, c := null) as true',
   has_database_privilege: '(a, b := null, c := null) as true',
   has_column_privilege: '(a, b := null, c := null, d := null) as true',
+  pg_database_size: '(id) as 0::bigint',
+  pg_tablespace_location: `(id) as ''`,
+  // Of an index's columns, and there are no indexes: a row for each, were there any.
+  _pg_expandarray: `(list) as {'x': null::smallint, 'n': null::integer}`,
+  current_setting: `(setting_name, if_missing := false) as (select max(setting) from ${schema}.pg_settings where name = lower(setting_name))`,
   set_config: '(name, value, local) as value',
 })
 
@@ -409,14 +435,18 @@ const asText: ReadonlySet<string> = new Set(
 )
 
 const hint =
-  /pg_|version|regclass|information_schema|current_|session_user|\bpublic\b|\bto_reg|quote_ident|format_type|_description|privilege|set_config|::\s*name\b/i
+  /pg_|version|regclass|information_schema|current_|session_user|\bpublic\b|\bto_reg|quote_ident|format_type|_description|privilege|set_config|current_setting|::\s*name\b/i
 
 /** A statement as DuckDB understands it, with the names of Postgres's catalogue turned to the one that is made here. */
 export const forCatalogue = (sql: string): string => {
   if (!hint.test(sql)) return sql
-  // Two ways of writing that DuckDB has no equal of.
+  // Ways of writing that DuckDB has no equal of.
   const plain = sql
     .replaceAll(/operator\s*\(\s*pg_catalog\s*\.\s*([^)\s]+)\s*\)/gi, ' $1 ')
+    .replaceAll(
+      /cast\s*\(\s*('(?:[^']|'')*'|\$\d+(?:\s*::\s*\w+)?)\s+as\s+(?:pg_catalog\s*\.\s*)?regclass\s*\)/gi,
+      `${schema}.to_regclass($1)`,
+    )
     .replaceAll(/collate\s+(pg_catalog\s*\.\s*)?"?default"?/gi, ' ')
   const found = tokensOf(
     plain.replaceAll(/('(?:[^']|'')*')\s*::\s*(?:pg_catalog\s*\.\s*)?regclass/gi, `${schema}.to_regclass($1)`),
@@ -434,6 +464,7 @@ export const forCatalogue = (sql: string): string => {
     const free = tokens[i - 1] !== '.'
     if (isQualified && qualifier === 'public') out.push('main.', tokens[at]!)
     else if (isQualified && qualifier === 'information_schema' && inInformation.has(name)) out.push(`${schema}.is_${name}`)
+    else if (isQualified && qualifier === 'information_schema' && functions.has(name)) out.push(`${schema}.${name}`)
     else if (isQualified && qualifier === 'information_schema') out.push('information_schema.', tokens[at]!)
     else if (free && (isCast || (name === 'regclass' && /\bas\s*$/i.test(out.join('')))) && asText.has(name)) out.push('varchar')
     else if (free && follows === '(' && name === 'json_build_object') out.push('json_object')

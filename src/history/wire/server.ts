@@ -192,6 +192,7 @@ const serveGuest = async (
     }
   } finally {
     cancels.delete(key.join(' '))
+    session.close()
     asker.close()
   }
 }

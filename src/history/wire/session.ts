@@ -2,6 +2,7 @@ import { type DuckDBPreparedStatement, DuckDBTypeId, type DuckDBValue } from '@d
 import { firstWord, statementsOf } from '../engine/statement.js'
 import type { Asker, Rows, Sql } from '../sql.js'
 import { forCatalogue } from './catalogue.js'
+import { type CursorStatement, cursorStatement } from './cursor-statement.js'
 import { errorMessage, WireError } from './errors.js'
 import { int16, int32, type Message, message, type Reader, text } from './frames.js'
 import { type Local, localStatement } from './local.js'
@@ -14,6 +15,7 @@ type Statement = {
   /** None of a local or an empty statement. */
   readonly prepared: DuckDBPreparedStatement | undefined
   readonly local: Local | undefined
+  readonly cursor?: CursorStatement
   readonly oids: readonly number[]
   readonly columns: readonly Column[]
 }
@@ -23,6 +25,9 @@ type Portal = {
   readonly parameters: readonly (string | undefined)[]
   readonly formats: readonly number[]
   rows?: AsyncGenerator<readonly DuckDBValue[], void>
+  /** A cursor's own connection, on which nothing else runs while it is open. */
+  own?: Asker
+  ending?: AbortController
   sent: number
 }
 
@@ -37,6 +42,7 @@ export type SessionOptions = {
 
 /** What is sent at once. */
 const together = 64 * 1_024
+const mostCursors = 8
 
 /** One client's conversation, after it has logged in: simple and extended queries. */
 export const createSession = ({ sql, asker, send, assertAllowed }: SessionOptions) => {
@@ -75,21 +81,92 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
       throw new WireError('25P02', 'the transaction is aborted: ROLLBACK ends it')
     }
     if (local) return { sql: query, prepared: undefined, local, oids, columns: local.row ? [columnOf(local.row[0])] : [] }
+    const cursor = cursorStatement(query)
+    if (cursor) return parseCursor(cursor, query, oids)
     if (firstWord(query) === '') return { sql: query, prepared: undefined, local: undefined, oids, columns: [] }
+    return understood(query, oids, asker)
+  }
+
+  /** What is for DuckDB. */
+  const understood = async (query: string, oids: readonly number[], on: Asker): Promise<Statement> => {
     await assertAllowed()
     const asked = forCatalogue(query)
     await sql.refresh(asked)
-    let prepared = await asker.prepare(asked)
+    let prepared = await on.prepare(asked)
     const typed = withTypes(asked, prepared, oids)
     if (typed !== asked) {
       prepared.destroySync()
-      prepared = await asker.prepare(typed)
+      prepared = await on.prepare(typed)
     }
-    const columns = Array.from({ length: prepared.columnCount }, (_, i) => ({
-      name: columnName(prepared.columnName(i)),
-      type: unknown.has(prepared.columnTypeId(i)) ? wireType(DuckDBTypeId.VARCHAR) : wireType(prepared.columnType(i)),
-    }))
-    return { sql: typed, prepared, local: undefined, oids, columns }
+    return { sql: typed, prepared, local: undefined, oids, columns: await columnsOf(prepared, typed, on) }
+  }
+
+  /** The types of a cursor's parameters are those of its query, on a connection of its own. */
+  const parseCursor = async (cursor: CursorStatement, query: string, oids: readonly number[]): Promise<Statement> => {
+    const none = { sql: query, prepared: undefined, local: undefined, oids, columns: [], cursor }
+    if (cursor.does === 'fetch') return { ...none, columns: named(portals, cursor.name, 'cursor', '34000').statement.columns }
+    if (cursor.does !== 'declare') return none
+    if (transaction !== 'T') throw new WireError('25P01', 'a cursor lives in a transaction: BEGIN first')
+    const { prepared, sql: typed } = await understood(cursor.query, oids, asker)
+    return { ...none, prepared, sql: typed }
+  }
+
+  const runCursor = async (cursor: CursorStatement, portal: Portal): Promise<void> => {
+    if (cursor.does === 'declare') return declare(cursor, portal)
+    if (cursor.does === 'close') {
+      if (cursor.name === undefined) dropPortals()
+      else {
+        named(portals, cursor.name, 'cursor', '34000')
+        dropPortal(cursor.name)
+      }
+      return put(message('C', text('CLOSE CURSOR')))
+    }
+    const open = named(portals, cursor.name, 'cursor', '34000')
+    if (!open.rows) throw new WireError('34000', `there is no cursor ${JSON.stringify(cursor.name)}`)
+    running = open.ending
+    let count = 0
+    for (; count < cursor.count; count++) {
+      const next = await open.rows.next()
+      if (next.done) break
+      if (cursor.does === 'fetch') await put(dataRow(next.value, open.statement.columns, portal.formats))
+    }
+    await put(message('C', text(`${cursor.does.toUpperCase()} ${count}`)))
+  }
+
+  const declare = async (
+    { name, query }: CursorStatement & { does: 'declare' },
+    { statement, parameters }: Portal,
+  ): Promise<void> => {
+    if (portals.has(name)) throw new WireError('42P03', `there is a cursor ${JSON.stringify(name)} already`)
+    if (transaction !== 'T') throw new WireError('25P01', 'a cursor lives in a transaction: BEGIN first')
+    if ([...portals.values()].filter(({ own: one }) => one).length >= mostCursors) {
+      throw new WireError('53400', `there are ${mostCursors} cursors already: CLOSE one first`)
+    }
+    const own = await sql.connect()
+    try {
+      const inner = await understood(query, statement.oids, own)
+      const cursor: Portal = { statement: inner, parameters, formats: [], sent: 0, own, ending: new AbortController() }
+      await bindAll(cursor)
+      running = cursor.ending
+      cursor.rows = singly(await own.run(inner.prepared!, running!.signal))
+      portals.set(name, cursor)
+    } catch (error) {
+      own.close()
+      throw error
+    }
+    await put(message('C', text('DECLARE CURSOR')))
+  }
+
+  const dropPortal = (name: string): void => {
+    const portal = portals.get(name)
+    portals.delete(name)
+    if (!portal?.own) return
+    portal.ending?.abort()
+    portal.statement.prepared?.destroySync()
+    portal.own.close()
+  }
+  const dropPortals = (): void => {
+    for (const name of [...portals.keys()]) dropPortal(name)
   }
 
   const bindAll = async ({ statement: { prepared, oids }, parameters }: Portal): Promise<void> => {
@@ -133,12 +210,14 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
     const { local } = statement
     if (local) {
       if (local.transaction) transaction = local.transaction === 'begin' ? 'T' : 'I'
+      if (local.transaction === 'end') dropPortals()
       else if (local.tag === 'ROLLBACK' && transaction === 'E') transaction = 'T'
       if (local.row) await put(message('D', int16(1), ...cell(Buffer.from(local.row[1]))))
       return put(message('C', text(local.tag)))
     }
-    if (!statement.prepared) return put(message('I'))
+    if (!statement.prepared && !statement.cursor) return put(message('I'))
     if (transaction === 'E') throw new WireError('25P02', 'the transaction is aborted: ROLLBACK ends it')
+    if (statement.cursor) return runCursor(statement.cursor, portal)
     const finished = await execute(portal, most)
     await put(finished ? message('C', text(tagOf(statement, portal.sent))) : message('s'))
   }
@@ -164,9 +243,11 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
   }
 
   const close = (kind: string, name: string): void => {
-    if (kind === 'P') return void portals.delete(name)
-    statements.get(name)?.prepared?.destroySync()
-    statements.delete(name)
+    if (kind === 'P') dropPortal(name)
+    else {
+      statements.get(name)?.prepared?.destroySync()
+      statements.delete(name)
+    }
   }
 
   const named = <One>(map: Map<string, One>, name: string, what: string, state: string): One => {
@@ -201,6 +282,7 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
         binary,
       )
     })
+    dropPortal(portal)
     portals.set(portal, { statement, parameters, formats: int16s(body), sent: 0 })
   }
 
@@ -231,6 +313,8 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
   return {
     /** Ends the query under way, if there is one. */
     cancel: (): void => running?.abort(),
+    /** Closes what is open. */
+    close: dropPortals,
     start: ready,
     handle: async ({ letter, body }: Message): Promise<void> => {
       if (letter === 'Q') {
@@ -239,7 +323,7 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
       }
       if (letter === 'S') {
         skipping = false
-        if (transaction === 'I') portals.clear()
+        if (transaction === 'I') dropPortals()
         return ready()
       }
       if (letter === 'H') return flush()
@@ -265,6 +349,20 @@ const unknown: ReadonlySet<DuckDBTypeId> = new Set([DuckDBTypeId.INVALID, DuckDB
 
 /** A function of the catalogue, and a count, give their columns their own names in Postgres. */
 const columnName = (name: string): string => /^pgc\."?(\w+)"?\(/.exec(name)?.[1] ?? (name === 'count_star()' ? 'count' : name)
+
+/** Where a parameter keeps DuckDB from telling what is answered, it tells of the same statement with nulls. */
+const columnsOf = async (prepared: DuckDBPreparedStatement, sql: string, asker: Asker): Promise<readonly Column[]> => {
+  const isTold = Array.from({ length: prepared.parameterCount }, (_, i) => prepared.parameterTypeId(i + 1)).every(
+    (type) => type !== DuckDBTypeId.INVALID,
+  )
+  const told = isTold ? prepared : await asker.prepare(sql.replaceAll(/\$\d+/g, 'null'))
+  const columns = Array.from({ length: told.columnCount }, (_, i) => ({
+    name: columnName(told.columnName(i)),
+    type: unknown.has(told.columnTypeId(i)) ? wireType(DuckDBTypeId.VARCHAR) : wireType(told.columnType(i)),
+  }))
+  if (!isTold) told.destroySync()
+  return columns
+}
 
 /** DuckDB can't tell what a statement answers while it doesn't know what a parameter is: it is told, as the client said, or as text. */
 const withTypes = (sql: string, prepared: DuckDBPreparedStatement, oids: readonly number[]): string => {

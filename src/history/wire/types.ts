@@ -148,6 +148,16 @@ export const decodeParameter = (bytes: Buffer, oid: number, binary: boolean): st
       return new DuckDBTimestampValue(bytes.readBigInt64BE() + since2000).toString()
     case 1184:
       return `${new DuckDBTimestampValue(bytes.readBigInt64BE() + since2000).toString()}+00`
+    case 1700:
+      return decimalOf(bytes)
+    case 1005:
+    case 1007:
+    case 1009:
+    case 1015:
+    case 1016:
+    case 1022:
+    case 1231:
+      return arrayOf(bytes)
     case 0:
     case 25:
     case 1043:
@@ -158,4 +168,37 @@ export const decodeParameter = (bytes: Buffer, oid: number, binary: boolean): st
     default:
       throw new RangeError(`a parameter of type ${oid} is only understood as text`)
   }
+}
+
+/** The text of a numeric: its digits come in groups of four, of which `weight` + 1 stand before the point. Throws `RangeError` for NaN and infinity. */
+const decimalOf = (bytes: Buffer): string => {
+  const [count, weight, sign, scale] = [bytes.readInt16BE(0), bytes.readInt16BE(2), bytes.readUInt16BE(4), bytes.readInt16BE(6)]
+  if (sign !== 0 && sign !== 0x4000) throw new RangeError('a number that is none, or infinite, is not understood')
+  const group = (place: number): string => {
+    const i = weight - place
+    return `${i >= 0 && i < count ? bytes.readInt16BE(8 + 2 * i) : 0}`.padStart(4, '0')
+  }
+  const whole = Array.from({ length: Math.max(weight + 1, 1) }, (_, i) => group(Math.max(weight, 0) - i)).join('')
+  const fraction = Array.from({ length: Math.ceil(scale / 4) }, (_, i) => group(-1 - i))
+    .join('')
+    .slice(0, scale)
+  return `${sign ? '-' : ''}${whole.replace(/^0+(?=\d)/, '')}${scale > 0 ? `.${fraction}` : ''}`
+}
+
+/** An array of one dimension as a text of JSON's form, which DuckDB reads as a list. Throws `RangeError` for more dimensions. */
+const arrayOf = (bytes: Buffer): string => {
+  const dimensions = bytes.readInt32BE(0)
+  if (dimensions === 0) return '[]'
+  if (dimensions > 1) throw new RangeError('an array of more than one dimension is not understood')
+  const oid = bytes.readInt32BE(8)
+  const items: string[] = []
+  let at = 20
+  for (let left = bytes.readInt32BE(12); left > 0; left--) {
+    const length = bytes.readInt32BE(at)
+    at += 4
+    const value = length < 0 ? undefined : decodeParameter(bytes.subarray(at, at + length), oid, true)
+    if (length > 0) at += length
+    items.push(value === undefined ? 'NULL' : oid === 25 || oid === 1043 ? `'${value.replaceAll("'", "\\'")}'` : value)
+  }
+  return `[${items.join(', ')}]`
 }
