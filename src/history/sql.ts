@@ -24,7 +24,7 @@ export class QueryEnded extends Error {
 }
 
 export type SqlOptions = LoadOptions & {
-  /** Milliseconds that a query may take. */
+  /** Milliseconds that DuckDB may work for a query. */
   readonly timeout: number
   /** A file that a result may be written to. */
   readonly output?: string | undefined
@@ -104,32 +104,42 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
 }
 
 const asker = (connection: DuckDBConnection, timeout: number): Asker => {
+  /** Of each query whose rows have not all been taken, so that nothing ends it any more once it is closed. */
+  const open = new Set<() => void>()
   const run: Asker['run'] = async (statement, signal) => {
     let ended: QueryEnded['reason'] | undefined
+    let left = timeout
     const end = (reason: QueryEnded['reason']): void => {
       ended ??= reason
       connection.interrupt()
     }
     const cancel = (): void => end('cancelled')
-    const timer = setTimeout(() => end('timeout'), timeout)
-    signal?.addEventListener('abort', cancel, { once: true })
     const done = (): void => {
-      clearTimeout(timer)
       signal?.removeEventListener('abort', cancel)
+      open.delete(done)
     }
-    const told = (error: unknown): unknown => {
-      done()
-      return ended ? new QueryEnded(ended, timeout) : error
+    /** Only what DuckDB works counts: whoever takes an answer slowly is not cut off. */
+    const within = async <Value>(work: () => Promise<Value>): Promise<Value> => {
+      if (ended) throw new QueryEnded(ended, timeout)
+      const began = performance.now()
+      const timer = setTimeout(() => end('timeout'), left)
+      try {
+        return await work()
+      } catch (error) {
+        done()
+        throw ended ? new QueryEnded(ended, timeout) : error
+      } finally {
+        clearTimeout(timer)
+        left -= performance.now() - began
+      }
     }
-    if (signal?.aborted) throw told(cancel())
-    try {
-      const result = await statement.stream()
-      // The first rows are there before anybody is told that there are some: what fails mostly fails here.
-      const first = await result.fetchChunk()
-      return { columns: columnsOf(result), rows: () => rowsOf(result, first, told, done) }
-    } catch (error) {
-      throw told(error)
-    }
+    if (signal?.aborted) throw new QueryEnded('cancelled', timeout)
+    signal?.addEventListener('abort', cancel, { once: true })
+    open.add(done)
+    const result = await within(() => statement.stream())
+    // The first rows are there before anybody is told that there are some: what fails mostly fails here.
+    const first = await within(() => result.fetchChunk())
+    return { columns: columnsOf(result), rows: () => rowsOf(first, () => within(() => result.fetchChunk()), done) }
   }
   const prepare: Asker['prepare'] = (sql) => prepareReading(connection, sql)
   return {
@@ -140,20 +150,22 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
       return reader.getRows()[0]![0]!
     },
     query: async (sql, signal) => run(await prepare(sql), signal),
-    close: () => connection.closeSync(),
+    close: () => {
+      for (const done of open) done()
+      connection.closeSync()
+    },
   }
 }
 
+type Chunk = Awaited<ReturnType<DuckDBResult['fetchChunk']>>
+
 async function* rowsOf(
-  result: DuckDBResult,
-  first: Awaited<ReturnType<DuckDBResult['fetchChunk']>>,
-  told: (error: unknown) => unknown,
+  first: Chunk,
+  next: () => Promise<Chunk>,
   done: () => void,
 ): AsyncGenerator<readonly (readonly DuckDBValue[])[], void> {
   try {
-    for (let chunk = first; chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) yield chunk.getRows()
-  } catch (error) {
-    throw told(error)
+    for (let chunk = first; chunk && chunk.rowCount > 0; chunk = await next()) yield chunk.getRows()
   } finally {
     done()
   }

@@ -63,6 +63,19 @@ const explained = (sql: string): string => {
   return rest.replace(/^\s*\([^)]*\)/, '').replace(/^\s*analyze\b/i, '')
 }
 
+/** What is refused by its first word, before DuckDB looks whether what it names is there. */
+const refused: { readonly [word: string]: string } = {
+  ...Object.fromEntries(
+    'insert update delete merge truncate drop create alter comment'.split(' ').map((word) => [word, 'writes']),
+  ),
+  ...Object.fromEntries('copy export import'.split(' ').map((word) => [word, 'reads or writes files'])),
+  attach: 'opens another database',
+  install: 'loads an extension',
+  load: 'loads an extension',
+  set: 'changes settings',
+  reset: 'changes settings',
+}
+
 const doesWhat: { readonly [type: number]: string } = {
   [StatementType.INSERT]: 'writes',
   [StatementType.UPDATE]: 'writes',
@@ -84,6 +97,9 @@ const doesWhat: { readonly [type: number]: string } = {
 export const prepareReading = async (connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> => {
   const text = withQuotedAt(sql)
   if (firstWord(text) === '') throw new StatementRefused('there is no statement')
+  const word = firstWord(text)
+  const reason = Object.hasOwn(refused, word) ? refused[word] : undefined
+  if (reason) throw new StatementRefused(`the history is only read, and ${word.toUpperCase()} ${reason}`)
   const statements = await connection.extractStatements(text)
   if (statements.count === 0) throw new StatementRefused('there is no statement')
   if (statements.count > 1) {

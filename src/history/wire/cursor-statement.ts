@@ -1,8 +1,17 @@
 import { WireError } from './errors.js'
+import type { Column } from './rows.js'
 
 /** What a statement does with a cursor; `count`: rows, infinity for all that are left. */
 export type CursorStatement =
-  | { readonly does: 'declare'; readonly name: string; readonly query: string }
+  | {
+      readonly does: 'declare'
+      readonly name: string
+      readonly query: string
+      /** Whether it outlives its transaction. */
+      readonly hold: boolean
+      /** What it answers, once that is known. */
+      readonly columns?: readonly Column[]
+    }
   | { readonly does: 'fetch' | 'move'; readonly name: string; readonly count: number }
   /** Without a name: all of them. */
   | { readonly does: 'close'; readonly name: string | undefined }
@@ -25,10 +34,9 @@ export const cursorStatement = (sql: string): CursorStatement | undefined => {
   const text = sql.replace(/[\s;]+$/, '')
   const [, declared, manner = '', hold, query] = declare.exec(text) ?? []
   if (declared !== undefined) {
-    if (hold?.toLowerCase() === 'with') throw unsupported('ends with its transaction: leave WITH HOLD out')
     if (/(?<!no\s+)\bscroll\b/i.test(manner)) throw unsupported('goes forward only: leave SCROLL out')
     if (/\bbinary\b/i.test(manner)) throw unsupported('gives what its client asks for: leave BINARY out')
-    return { does: 'declare', name: nameOf(declared), query: query! }
+    return { does: 'declare', name: nameOf(declared), query: query!, hold: hold?.toLowerCase() === 'with' }
   }
   const [, verb, many = 'next', fetched] = fetch.exec(text) ?? []
   if (fetched !== undefined) return { does: verb!.toLowerCase() as 'fetch' | 'move', name: nameOf(fetched), count: countOf(many) }
