@@ -1,7 +1,7 @@
 import type { DomainEvent } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import { word } from '../domain/order.js'
-import type { RecordedEvent, Store } from '../eventstore/store.js'
+import type { Store } from '../eventstore/store.js'
 import { type CartRow, carts } from '../projections/cart.js'
 import { describe, evolved, type Folded } from '../projections/engine/fold.js'
 import { type OrderRow, orders } from '../projections/order.js'
@@ -19,12 +19,9 @@ import {
   userView,
 } from '../projections/views.js'
 import { type CurrentRows, latestTime, rowsAsOf } from './engine/list.js'
-import { atOf, laterThan } from './engine/moment.js'
+import { atOf, laterInStream, type Moment } from './engine/moment.js'
 import type { Place } from './engine/range.js'
 import { endsOf, type HistorySource } from './engine/read.js'
-
-/** A moment of a stream: at a revision, or as of a moment of the whole shop (`laterThan`). */
-export type Moment = { readonly revision: number } | Place
 
 /** The history doesn't reach there: nothing was yet, or nobody knows what will be. */
 export class OutsideHistory extends Error {
@@ -73,6 +70,8 @@ export const createAsOf = (source: HistorySource, clock: () => number = Date.now
     then<ProductRow, never, ProductView>(products, productId, moment, productView)
 
   return {
+    /** Throws `OutsideHistory`. */
+    assertWithin,
     user: (userId: UserId, moment: Moment): Promise<Past<UserView> | undefined> =>
       then<UserRow, never, UserView>(users, userId, moment, userView),
     product,
@@ -157,7 +156,7 @@ const foldUpTo = async (
   streamId: string,
   moment: Moment,
 ): Promise<Reached | undefined> => {
-  const isLater = laterThanMoment(moment)
+  const isLater = laterInStream(moment)
   let found: Reached | undefined
   for (let from = 0; ; ) {
     const events = await store.read(streamId, { from, maxCount: pageSize })
@@ -176,9 +175,6 @@ const foldUpTo = async (
     from = last.revision + 1
   }
 }
-
-const laterThanMoment = (moment: Moment): ((event: RecordedEvent) => boolean) =>
-  'revision' in moment ? ({ revision }) => revision > moment.revision : laterThan(moment)
 
 /** A revision that the stream doesn't have is not there; before every other moment there was something or nothing. */
 const atMoment = (found: Reached | undefined, moment: Moment): Reached | undefined =>

@@ -1,7 +1,8 @@
-import type { Store } from '../eventstore/store.js'
+import type { RecordedEvent, Store } from '../eventstore/store.js'
 import { projections } from '../projections/all.js'
 import type { AnyProjection } from '../projections/projection.js'
 import { type Cause, type ColumnChange, maskChanges, tracked } from './engine/changes.js'
+import { laterInStream, type Moment } from './engine/moment.js'
 import { unknownName } from './engine/names.js'
 import { wholeStream, withStreams } from './engine/stream.js'
 
@@ -20,9 +21,12 @@ export type Blame = {
 export type BlameOptions = {
   /** Names the row: the id that domain and HTTP know it by. */
   readonly id: string
-  readonly column?: string | undefined
+  /** Left out, or none named: all. */
+  readonly column?: string | readonly string[] | undefined
   readonly all?: boolean | undefined
   readonly personal?: boolean | undefined
+  /** Left out: now. */
+  readonly moment?: Moment | undefined
 }
 
 /** Throws `UnknownName`. */
@@ -45,16 +49,18 @@ export const projectionNamed = (name: string): AnyProjection => {
 export const blame = async (
   store: Pick<Store, 'url' | 'read'>,
   projection: AnyProjection,
-  { id, column, all = false, personal = false }: BlameOptions,
+  { id, column, all = false, personal = false, moment }: BlameOptions,
 ): Promise<Blame | undefined> => {
   const stream = `${projection.category}-${id}`
-  const events = await withStreams(store, (streams) => wholeStream(streams, stream))
+  const whole = await withStreams(store, (streams) => wholeStream(streams, stream))
+  const events = moment ? upTo(whole, moment) : whole
   if (events.length === 0) return undefined
   const { steps, parked } = tracked(projection, events)
   const changes = steps.flatMap(({ cause, changes }) => changes.map((change): Blamed => ({ ...change, cause })))
   const known = [...new Set(changes.map((change) => change.column))]
-  if (column !== undefined && known.length > 0 && !known.includes(column)) throw unknownName('column', column, known)
-  const asked = known.filter((one) => column === undefined || one === column)
+  const named = [column ?? []].flat()
+  for (const one of named) if (known.length > 0 && !known.includes(one)) throw unknownName('column', one, known)
+  const asked = known.filter((one) => named.length === 0 || named.includes(one))
   const columns = asked.flatMap((one) => {
     const own = changes.filter((change) => change.column === one)
     return all ? own : own.slice(-1)
@@ -65,4 +71,11 @@ export const blame = async (
     columns: columns.map(maskChanges(projection.category, personal)),
     ...(parked !== undefined && { parked }),
   }
+}
+
+/** None where the stream does not reach the revision. */
+const upTo = (events: readonly RecordedEvent[], moment: Moment): readonly RecordedEvent[] => {
+  if ('revision' in moment && (events.at(-1)?.revision ?? -1) < moment.revision) return []
+  const end = events.findIndex(laterInStream(moment))
+  return end < 0 ? events : events.slice(0, end)
 }

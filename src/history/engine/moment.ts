@@ -1,6 +1,9 @@
 import type { RecordedEvent } from '../../eventstore/store.js'
 import type { Place, Range } from './range.js'
 
+/** A moment of a stream: at a revision, or as of a moment of the whole shop. */
+export type Moment = { readonly revision: number } | Place
+
 type Stamped = Pick<RecordedEvent, 'position' | 'data' | 'created'>
 
 const ownTime = (data: unknown): string | undefined => {
@@ -20,6 +23,12 @@ export const laterThan = (moment: Place): ((event: Pick<Stamped, 'position' | 'd
   const time = Date.parse(moment.time)
   return ({ data }) => Date.parse(ownTime(data) ?? '') > time
 }
+
+/** The same of one stream's events. */
+export const laterInStream = (
+  moment: Moment,
+): ((event: Pick<Stamped, 'position' | 'data'> & { readonly revision: number }) => boolean) =>
+  'revision' in moment ? ({ revision }) => revision > moment.revision : laterThan(moment)
 
 /** After one moment and up to another (inclusive). */
 export const between = (from: Place, to: Place): Range => ({ from: justAfter(from), to: justAfter(to) })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Moment, OutsideHistory, type Past } from '../../history/as-of.js'
+import { OutsideHistory, type Past } from '../../history/as-of.js'
+import type { Moment } from '../../history/engine/moment.js'
 import type { Place } from '../../history/engine/range.js'
 import { Refusal } from '../pipeline/errors.js'
 import { unlessParked } from '../pipeline/route.js'
@@ -13,6 +14,20 @@ const time = z
   .pipe(z.iso.datetime({ offset: true, error: 'must be a time like 2026-01-31T12:00:00Z' }))
   .meta({ format: 'date-time' })
 
+const columns = z
+  .string('must be columns, several by comma')
+  .max(200, 'must have at most 200 characters')
+  .transform((value) =>
+    value
+      .split(',')
+      .map((one) => one.trim())
+      .filter((one) => one !== '' && one !== '*'),
+  )
+  .meta({
+    description:
+      'For analysts and staff: instead of the object, which event set these columns, such as stock; all of them where none is named',
+  })
+
 /** Which moment of the whole shop a read asks for: now, if it asks for none. */
 export const momentQuery = { asOf: time.exactOptional(), position: position.exactOptional() }
 
@@ -23,10 +38,15 @@ export const oneMoment = [
   { path: ['asOf'] as PropertyKey[], message: 'give one of revision, asOf and position' },
 ] as const
 
+/** What of an object a read asks for: in which state it was, and of which columns it wants to know why. */
+export const objectQuery = {
+  revision: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(),
+  ...momentQuery,
+  explain: columns.exactOptional(),
+}
+
 /** Which state of an object a read asks for: now, if it asks for none. */
-export const asOfQuery = z
-  .object({ revision: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(), ...momentQuery })
-  .refine(...oneMoment)
+export const asOfQuery = z.object(objectQuery).refine(...oneMoment)
 
 type Read<Value> = { readonly value: Value | undefined; readonly revision?: number; readonly parked?: string }
 
@@ -37,10 +57,14 @@ export const isNow = ({ revision, asOf, position }: AsOfQuery): boolean =>
   revision === undefined && asOf === undefined && position === undefined
 
 /** The moment of the whole shop that is asked for. */
-export const momentOf = ({ asOf, position }: Omit<AsOfQuery, 'revision'>): Place | undefined => {
+export const momentOf = ({ asOf, position }: Pick<AsOfQuery, 'asOf' | 'position'>): Place | undefined => {
   if (asOf !== undefined) return { time: asOf }
   return position === undefined ? undefined : { position }
 }
+
+/** The same, or the object's revision. */
+export const askedMoment = ({ revision, ...moment }: AsOfQuery): Moment | undefined =>
+  revision === undefined ? momentOf(moment) : { revision }
 
 /** The object as it was: nothing where there was nothing yet. Throws `Refusal` 400 for a moment outside of the history, 503 where it can't be read. */
 export const readThen = async <Value>(
@@ -75,7 +99,8 @@ export const headersOfThen = async ({ history, freshness, config }: Pick<Http, '
   return isCurrent ? {} : { Warning: '110 - "The answer may leave out what happened last"' }
 }
 
-const within = async <Value>(work: Promise<Value>): Promise<Value> => {
+/** Throws `Refusal` 400 for a moment outside of the history. */
+export const within = async <Value>(work: Promise<Value>): Promise<Value> => {
   try {
     return await work
   } catch (error) {

@@ -21,9 +21,9 @@ export const responder = (route: Route) => {
     const tag = answer.rendered?.tag ?? etagOf(route, answer, String(view))
     // Asked first: where it can't be answered, the error must not carry the tag of what it isn't.
     const known = tag !== undefined && route.kind === 'read' && isKnown(ctx.get('if-none-match'), tag)
-    if (answer.headers) ctx.set({ ...answer.headers })
     if (tag) ctx.set('ETag', tag)
     ctx.set('Cache-Control', cacheControl)
+    if (answer.headers) ctx.set({ ...answer.headers })
     if (known) {
       ctx.status = 304
       return

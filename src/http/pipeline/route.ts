@@ -20,6 +20,8 @@ export type Route<
   readonly path: string
   readonly summary: string
   readonly who: Access
+  /** Who may ask this, where it is not for everybody who may call the route. */
+  askers?(query: NoInfer<Query>): Who | undefined
   readonly dialect: Dialect
   /** A read waits for what its caller wrote and has an ETag; a command takes an Idempotency-Key and If-Match; the rest does neither. */
   readonly kind: 'read' | 'command' | 'other'

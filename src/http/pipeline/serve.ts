@@ -29,6 +29,8 @@ export const serve = (http: Http, route: Route) => {
     const caller = await admit(ctx, route.who, http.tokens, http.sessions)
     ctx.state.caller = caller
     const call = await callOf(http, route, ctx, { caller, id, query })
+    const askers = route.askers?.(call.query)
+    if (askers) await admit(ctx, askers, http.tokens, http.sessions)
     const fresh = route.kind !== 'read' || (await isFresh(ctx, caller))
     const answer = await route.handle(call)
     await noteWrite(http, answer, caller)

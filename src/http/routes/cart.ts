@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Id, UserId } from '../../domain/ids.js'
-import { asOfQuery, isNow, readThen } from '../api/as-of.js'
-import { checkout, lineUpdate, newLine } from '../api/schemas.js'
+import { isNow, objectQuery, oneMoment, readThen } from '../api/as-of.js'
+import { askers, explained, explanationView } from '../api/explain.js'
+import { checkout, id, lineUpdate, newLine } from '../api/schemas.js'
 import { cartLineView, orderView, viewCartLine, viewOrder } from '../api/views.js'
 import type { Caller } from '../pipeline/auth.js'
 import { Refusal } from '../pipeline/errors.js'
@@ -16,8 +17,18 @@ const assertOwn = (named: Id | undefined, caller: Caller): void => {
   if (named !== undefined && named !== caller.userId) throw new Refusal(403, 'UserId is not yours; leave it out')
 }
 
+const cartQuery = z
+  .object({ ...objectQuery, UserId: id.exactOptional() })
+  .refine(...oneMoment)
+  .refine(({ UserId, explain }) => UserId === undefined || explain !== undefined, {
+    path: ['UserId'],
+    message: 'is for explain alone: the cart is yours',
+  })
+
 /** A line of a cart is named by its product: the cart is the caller's, always. */
-export const cartRoutes = ({ commands, queries, history, remember }: Http): readonly Route[] => {
+export const cartRoutes = (http: Http): readonly Route[] => {
+  const { commands, queries, history, remember } = http
+
   /** Without a revision where nothing was ever put in. */
   const renderCart = async (userId: UserId) => {
     const { position, ...read } = await queries.cart(userId)
@@ -33,13 +44,17 @@ export const cartRoutes = ({ commands, queries, history, remember }: Http): read
     route({
       method: 'GET',
       path: '/cart',
-      summary: "The lines of one's own cart, with their products; as of a revision or a time if asked",
+      summary:
+        "The lines of one's own cart, with their products, as of a revision, a time or a position if asked; or why a cart is as it is",
       who: 'user',
+      askers,
       dialect: 'plain',
       kind: 'read',
-      query: asOfQuery,
-      answers: { status: 200, view: z.array(cartLineView), errors: [404] },
+      query: cartQuery,
+      answers: { status: 200, view: z.union([z.array(cartLineView), explanationView]), errors: [403, 404] },
       handle: async ({ caller, query }) => {
+        const { explain, UserId = caller.userId } = query
+        if (explain) return explained(http, 'carts', UserId, { ...query, explain })
         if (isNow(query)) return remember(`cart ${caller.userId}`, () => renderCart(caller.userId))
         const { value, revision = -1, parked } = await readThen(query, (then) => history.asOf.cart(caller.userId, then))
         if (!value) throw new Refusal(404, 'there was no cart then')

@@ -12,6 +12,7 @@ import {
   momentQuery,
   oneMoment,
 } from '../api/as-of.js'
+import { askers, explained, explanationView } from '../api/explain.js'
 import { newOrder, orderFilter, orderUpdate } from '../api/schemas.js'
 import { historyView, orderView, viewHistory, viewOrder } from '../api/views.js'
 import { type Caller, hasRole } from '../pipeline/auth.js'
@@ -115,14 +116,17 @@ export const orderRoutes = (http: Http): readonly Route[] => {
     route({
       method: 'GET',
       path: '/orders/:id',
-      summary: 'Read an order, as of a revision or a time if asked',
+      summary: 'Read an order, as of a revision, a time or a position if asked; or why it is as it is',
       who: 'user',
+      askers,
       dialect: 'envelope',
       kind: 'read',
       missing: 'OrderNotFound',
       query: asOfQuery,
-      answers: { status: 200, view: orderView, errors: [404] },
+      answers: { status: 200, view: z.union([orderView, explanationView]), errors: [403, 404] },
       handle: async ({ id, caller, query }) => {
+        const { explain } = query
+        if (explain) return explained(http, 'orders', id, { ...query, explain })
         const { value, ...rest } = await seen(id, caller, isStaff, query)
         return { view: viewOrder(value), ...rest }
       },

@@ -5,6 +5,7 @@ import type { CurrentRows } from '../../history/engine/list.js'
 import type { Place } from '../../history/engine/range.js'
 import { share } from '../../platform/single-flight.js'
 import { asOfQuery, firstOf, headersOfThen, isNow, momentOf, momentQuery, oneMoment, readThen } from '../api/as-of.js'
+import { askers, explained, explanationView } from '../api/explain.js'
 import { newProduct, page, productUpdate } from '../api/schemas.js'
 import { productView, viewProduct } from '../api/views.js'
 import { tagOf } from '../pipeline/etag.js'
@@ -71,14 +72,17 @@ export const productRoutes = (http: Http): readonly Route[] => {
     route({
       method: 'GET',
       path: '/products/:id',
-      summary: 'Read a product, as of a revision or a time if asked',
+      summary: 'Read a product, as of a revision, a time or a position if asked; or why it is as it is',
       who: 'anyone',
+      askers,
       dialect: 'envelope',
       kind: 'read',
       missing: 'ProductNotFound',
       query: asOfQuery,
-      answers: { status: 200, view: productView, errors: [404] },
+      answers: { status: 200, view: z.union([productView, explanationView]), errors: [401, 403, 404] },
       handle: async ({ id, query }) => {
+        const { explain } = query
+        if (explain) return explained(http, 'products', id, { ...query, explain })
         if (isNow(query)) return remember(`product ${id}`, () => renderOne(id))
         const { value, revision, parked } = await readThen(query, (then) => history.asOf.product(id, then))
         if (!value || value.retired) throw new Rejected('ProductNotFound')

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Account } from '../../commands/account.js'
 import { Rejected } from '../../domain/decider.js'
 import { asOfQuery, currentOrAsOf } from '../api/as-of.js'
+import { askers, explained, explanationView } from '../api/explain.js'
 import { credentials, login, newUser, userEdit } from '../api/schemas.js'
 import { userView, viewUser } from '../api/views.js'
 import { hasRole } from '../pipeline/auth.js'
@@ -117,14 +118,17 @@ export const userRoutes = (http: Http): readonly Route[] => {
     route({
       method: 'GET',
       path: '/users/:id',
-      summary: 'Read a user, as of a revision or a time if asked',
+      summary: 'Read a user, as of a revision, a time or a position if asked; or why it is as it is',
       who: 'user',
+      askers,
       dialect: 'envelope',
       kind: 'read',
       missing: 'UserNotFound',
       query: asOfQuery,
-      answers: { status: 200, view: userView, errors: [404] },
+      answers: { status: 200, view: z.union([userView, explanationView]), errors: [403, 404] },
       handle: async ({ id, caller, query }) => {
+        const { explain } = query
+        if (explain) return explained(http, 'users', id, { ...query, explain })
         const read = currentOrAsOf(
           query,
           () => queries.user(id),
