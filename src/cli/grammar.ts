@@ -4,7 +4,7 @@ import type { ReplayFrom } from '../bridge/replay.js'
 import { roles as userRoles } from '../domain/user.js'
 import { roles } from '../platform/process-role.js'
 import { projections as readModels } from '../projections/all.js'
-import { history } from './history-grammar.js'
+import { history, place } from './history-grammar.js'
 import type { Instance } from './instance.js'
 
 // What a command does is loaded when it runs: the whole shop takes a while to load, and who asks for help or mistypes needs none of it.
@@ -17,7 +17,7 @@ export const createProgram = (): Command => {
     .description("a shop's backend whose one truth is its event history")
     .version(version, '--version')
     .configureHelp({ showGlobalOptions: true })
-  for (const command of [serve(), users(), projections(), bridge(), events(), history(), eventstore()])
+  for (const command of [serve(), users(), projections(), bridge(), events(), history(), fork(), eventstore()])
     program.addCommand(command)
   return throwing(program)
 }
@@ -237,6 +237,16 @@ const eventstore = (): Command => {
     .action(async (file, flags) => (await import('./commands/eventstore.js')).restore(file, flags))
   return command
 }
+
+const fork = (): Command =>
+  new Command('fork')
+    .description(
+      'make a second, independent shop of the history so far, to rehearse on; this one is only read, and may be running',
+    )
+    .argument('<folder>', 'for its data; empty, or not there')
+    .option('--at <time|position>', 'as the shop was then: a day, a time, 7d (ago), or a position', place)
+    .option('--mask', 'other names, e-mail addresses and passwords, so that it can be handed on')
+    .action(async (folder, flags) => (await import('./commands/fork.js')).fork(folder, flags))
 
 const wholeNumber = (text: string): number => {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number')

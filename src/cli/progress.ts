@@ -2,7 +2,7 @@ import { SingleBar } from 'cli-progress'
 import type { Progress as RebuildProgress } from '../projections/rebuild/rebuild.js'
 
 /** `done`: from 0 to 1. */
-type Progress = Pick<RebuildProgress, 'events' | 'done'> & { readonly phase: RebuildProgress['phase'] | 'writing' }
+type Progress = Pick<RebuildProgress, 'events' | 'done'> & { readonly phase: RebuildProgress['phase'] | 'writing' | 'copying' }
 
 /** Shows the progress of reading the history on the standard error: a bar at a terminal, else a line every few seconds, JSON if asked. */
 export const createProgress = (json: boolean) => (process.stderr.isTTY && !json ? bar() : lines(json))
@@ -13,6 +13,7 @@ const words: { readonly [phase in Progress['phase']]: string } = {
   joining: 'meeting the checkpoint',
   comparing: 'comparing',
   writing: 'writing the files',
+  copying: 'copying the history',
 }
 
 const bar = () => {

@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { noStream, type Store, WrongRevision } from './store.js'
+import { type NewEvent, noStream, type Store, WrongRevision } from './store.js'
 import { schemaOf } from './upcast.js'
 
 /** The first stream of every store that the shop writes to. */
@@ -8,6 +8,9 @@ export const identityStream = 'tillroll-store'
 export type StoreIdentity = { readonly storeId: string }
 
 type StoreFounded = { readonly storeId: string; readonly emailKeyCheck: string; readonly at: string }
+
+/** Behind a history that came from another store: this one's own id from here on. */
+type StoreForked = StoreFounded & { readonly from: string }
 
 /** The store belongs to another installation, or this one has lost its key. */
 export class WrongEmailKey extends Error {
@@ -38,8 +41,24 @@ export const storeIdentity = async (store: Store, emailKey: string): Promise<Sto
   }
 }
 
+/** The newest: a fork's history begins with the founding of the store that it was forked from. */
 const founding = async (store: Store): Promise<StoreFounded | undefined> =>
-  (await store.read(identityStream, { maxCount: 1 }))[0]?.data as StoreFounded | undefined
+  (await store.read(identityStream, { maxCount: 1, direction: 'backwards' }))[0]?.data as StoreFounded | undefined
+
+/**
+ * The event that makes a copy of a history a store of its own; `founded`: the data of the newest event of the copy's identity stream. Throws
+ * `WrongEmailKey` where `emailKey` is not the one that the history was founded with; `newEmailKey` is the copy's.
+ */
+export const forkedIdentity = (
+  founded: unknown,
+  emailKey: string,
+  newEmailKey: string,
+): NewEvent & { readonly storeId: string } => {
+  const { storeId: from } = checked(founded as StoreFounded, emailKey)
+  const storeId = randomUUID()
+  const data: StoreForked = { storeId, emailKeyCheck: checkOf(storeId, newEmailKey), at: new Date().toISOString(), from }
+  return { id: randomUUID(), type: 'StoreForked', data, metadata: { schema: schemaOf('StoreForked'), actor: 'system' }, storeId }
+}
 
 const checked = ({ storeId, emailKeyCheck }: StoreFounded, emailKey: string): StoreIdentity => {
   if (emailKeyCheck === checkOf(storeId, emailKey)) return { storeId }

@@ -31,6 +31,18 @@ export const readSecrets = async ({ data, jwtSecrets, emailKey }: Config): Promi
   return { jwtSecrets: jwtSecrets ?? kept.jwtSecrets, emailKey: emailKey ?? kept.emailKey }
 }
 
+/** The key of a data folder that is only to be read; `undefined`: the folder has none yet. Throws `SecretsError`. */
+export const emailKeyOf = async ({ data, emailKey }: Pick<Config, 'data' | 'emailKey'>): Promise<string | undefined> =>
+  emailKey ?? (await readStored(join(data, 'secrets.json')))?.emailKey
+
+/** Gives a new data folder its secrets: this e-mail key, and a secret for tokens that no other folder has. */
+export const writeSecrets = async (data: string, emailKey: string): Promise<void> => {
+  const secrets = { jwtSecrets: [newSecret()], emailKey }
+  await writeNew(join(data, 'secrets.json'), `${JSON.stringify(secrets, null, 2)}\n`, 0o600)
+}
+
+export const newSecret = (): string => randomBytes(32).toString('base64url')
+
 const readStored = async (path: string) => {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -52,8 +64,7 @@ const parse = (text: string): unknown => {
 }
 
 const make = async (data: string, path: string) => {
-  const secret = () => randomBytes(32).toString('base64url')
-  const made = { jwtSecrets: [secret()], emailKey: secret() }
+  const made = { jwtSecrets: [newSecret()], emailKey: newSecret() }
   await mkdir(data, { recursive: true })
   return (await writeNew(path, `${JSON.stringify(made, null, 2)}\n`, 0o600)) ? made : undefined
 }

@@ -111,7 +111,8 @@ const runUntil = (
   })
 
 const fill = async ({ connections: { store, secrets }, config }: App, log: Log): Promise<void> => {
-  const isEmpty = (await store.last())?.streamId === identityStream
+  const last = await store.last()
+  const isEmpty = last?.streamId === identityStream && last.revision === 0
   if (!isEmpty) return log.info('the shop is not empty: no demo is put into it')
   log.info('the shop is being filled for the demo with six weeks of business, which takes some seconds')
   const { fillDemo } = await import('./demo.js')

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { recordSize } from './record.js'
+import { kinds, recordSize } from './record.js'
 
 /**
  * A hash chain over the log, as Haber and Stornetta's linked time-stamps: each group's first record holds the SHA-256 of the chain before
@@ -20,12 +20,12 @@ export const linkOf = (before: Uint8Array, position: number, length: number, has
   return hashOf(Buffer.concat([before, place, ...hashes]))
 }
 
-/** The hashes of the records that stand in these bytes. */
+/** The hashes of the records that stand in these bytes, without notes of last revisions: a scavenge puts them between what is linked. */
 export const hashesIn = (records: Buffer): Buffer[] => {
   const hashes: Buffer[] = []
   for (let at = 0; at < records.length; ) {
     const size = recordSize(records, at)
-    hashes.push(hashOf(records.subarray(at, at + size)))
+    if (records[at + 4] !== kinds.head) hashes.push(hashOf(records.subarray(at, at + size)))
     at += size
   }
   return hashes
