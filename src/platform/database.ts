@@ -4,17 +4,14 @@ import { migrations } from './migrations/index.js'
 
 export type Database = {
   readonly url: string
-  /** For what is written by hand, in SQL. */
   readonly pool: pg.Pool
-  /** For what is put together. Its connections are its own, with the same settings. */
-  readonly knex: Knex
   readonly close: () => Promise<void>
 }
 
 export type DatabaseOptions = {
   /** Milliseconds after which the server cancels a statement; 0: never. Default 10,000. */
   readonly statementTimeout?: number
-  /** Connections of the pool, and again of knex. Default 8. */
+  /** Connections of the pool. Default 8. */
   readonly connections?: number
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string
@@ -35,12 +32,11 @@ export const connectDatabase = (url: string, options: DatabaseOptions = {}): Dat
   pool.on('connect', (client) => {
     client.on('error', () => undefined)
   })
-  const knex = knexOf(url, { ...options, onWarning })
   const close = async () => {
     closing = true
-    await Promise.all([pool.end(), knex.destroy()])
+    await pool.end()
   }
-  return { url, pool, knex, close }
+  return { url, pool, close }
 }
 
 /**
@@ -105,7 +101,7 @@ const knexOf = (url: string, options: DatabaseOptions): Knex =>
     acquireConnectionTimeout: 10_000,
     migrations: migrationSettings,
     // knex prints by itself what it isn't given a place for.
-    log: { warn: options.onWarning ?? ignore, error: options.onWarning ?? ignore },
+    log: { warn: ignore, error: ignore },
   })
 
 const ignore = () => undefined

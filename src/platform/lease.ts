@@ -1,4 +1,3 @@
-import type { Knex } from 'knex'
 import type pg from 'pg'
 import { sleep } from './async.js'
 import type { Database } from './database.js'
@@ -53,20 +52,13 @@ export const keepLease = async (options: LeaseOptions): Promise<void> => {
  * To be called in every transaction of the holder's, before its first write: nobody takes the lease over before it ends, and it is not
  * there if somebody has. Throws `LeaseLost`.
  */
-export const checkEpoch = async (
-  transaction: pg.ClientBase | Knex.Transaction,
-  name: string,
-  epoch: number,
-  ttl = 3_000,
-): Promise<void> => {
-  // A key share is what a renewal doesn't wait for, and a take-over does. It must not wait for one who fell asleep in this transaction.
-  const sql = (...[first, second, third]: string[]) => `
-    select set_config('idle_in_transaction_session_timeout', ${third}, true)
-    from (select 1 from tillroll.lease where name = ${first} and epoch = ${second} for key share) as held`
-  const { rows } =
-    'raw' in transaction
-      ? await transaction.raw(sql(':name', ':epoch', ':ttl'), { name, epoch, ttl: `${ttl}` })
-      : await transaction.query(sql('$1', '$2', '$3'), [name, epoch, `${ttl}`])
+export const checkEpoch = async (transaction: pg.ClientBase, name: string, epoch: number, ttl = 3_000): Promise<void> => {
+  // FOR KEY SHARE blocks a take-over (FOR UPDATE) but no renewal. The idle timeout ends this transaction if its process is suspended.
+  const { rows } = await transaction.query(
+    `select set_config('idle_in_transaction_session_timeout', $3, true)
+     from (select 1 from tillroll.lease where name = $1 and epoch = $2 for key share) as held`,
+    [name, epoch, `${ttl}`],
+  )
   if (rows.length === 0) throw new LeaseLost(`the lease ${name} is not held at epoch ${epoch} any more`)
 }
 
@@ -135,7 +127,7 @@ const renew = async (options: LeaseOptions, epoch: number, until: number, over: 
   }
 }
 
-/** So that the next one need not wait for the end. If this fails, it does. */
+/** Gives the lease back at once; where this fails, the next holder waits until it expires. */
 const release = async ({ database, name, ttl, onError = () => undefined }: LeaseOptions, epoch: number): Promise<void> => {
   const released = database.pool
     .query(`update tillroll.lease set expires_at = clock_timestamp() where name = $1 and epoch = $2`, [name, epoch])

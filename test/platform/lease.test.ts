@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { checkEpoch, keepLease, type Lease, LeaseLost } from '../../src/platform/lease.js'
+import { transaction } from '../../src/projections/engine/batch.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
 import { rejection } from '../support/rejection.js'
 import { until } from '../support/until.js'
@@ -61,7 +62,14 @@ describe('lease', () => {
     return { leases, errors, stop, release: () => release() }
   }
 
-  const inTransaction = (epoch: number) => database.knex.transaction((transaction) => checkEpoch(transaction, 'test', epoch, ttl))
+  const inTransaction = async (epoch: number): Promise<void> => {
+    const client = await database.pool.connect()
+    try {
+      await transaction(client, () => checkEpoch(client, 'test', epoch, ttl))
+    } finally {
+      client.release()
+    }
+  }
 
   it('is held by one, and renewed for longer than it lasts', async () => {
     const [one, other] = [stand('one'), stand('other')]
