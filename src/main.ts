@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { sinksOf, topicOf } from './bridge/backend.js'
+import { createSinks, openTopic } from './bridge/backend.js'
 import { bridgeMetrics } from './bridge/metrics.js'
 import { type BridgeService, createBridgeService } from './bridge/service.js'
 import { type Commands, createCommands } from './commands/index.js'
@@ -196,7 +196,7 @@ type BridgeParts = { readonly feed: Feed; readonly log: Log; readonly scope: Sco
 
 const bridgeOf = (config: Config, connections: Connections, { feed, log, scope }: BridgeParts): BridgeService => {
   const { database, store, storeId } = connections
-  const sinks = scope.add(sinksOf(database, config))
+  const sinks = scope.add(createSinks(database, config))
   return createBridgeService({ database, store, storeId, feed, sinks, holder, leaseTtl: config.leaseTtl, log })
 }
 
@@ -241,7 +241,7 @@ const serveHttp = async (running: Running, scope: Scope): Promise<string | undef
   const sessions = scope.add(await createSessions({ load: queries.sessions, feed, onFailure: fail }))
   const memory = scope.add(await createMemory({ database, feed, categories: ['cart', 'product'], onFailure: fail }))
   void running.following.run(store, running.signal, commands.onEvents).catch(fail)
-  const topic = scope.add(topicOf(database, config))
+  const topic = scope.add(openTopic(database, config))
   const ending = new AbortController()
   const source = { store, storeId, folder: join(config.data, 'history') }
   const http = createHttp({

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { topicOf } from '../../src/bridge/backend.js'
+import { openTopic } from '../../src/bridge/backend.js'
 import { kafkaClient, readKafkaSettings } from '../../src/bridge/kafka/settings.js'
 import type { Store } from '../../src/eventstore/store.js'
 import type { Database } from '../../src/platform/database.js'
@@ -59,7 +59,7 @@ const consume = async (topic: string, arrived: (ceTime: string | undefined) => v
 }
 
 const follow = async (database: Database, topic: string, arrived: (ceTime: string | undefined) => void) => {
-  const reader = topicOf(database, { kafkaBrokers: undefined }, topic)
+  const reader = openTopic(database, { kafkaBrokers: undefined }, topic)
   const ending = new AbortController()
   const { rows } = await database.pool.query(
     'select coalesce(max(position), 0)::text as last from bridge.record where topic = $1',

@@ -8,12 +8,12 @@ import { postgresSinks, type Sinks } from './service.js'
 import { createTopic, type Topic } from './topic.js'
 
 /** Kafka where brokers are named, else Postgres. Throws `ConfigError`. */
-export const sinksOf = (
+export const createSinks = (
   database: Database,
   { kafkaBrokers, topicPartitions }: Pick<Config, 'kafkaBrokers' | 'topicPartitions'>,
 ): Sinks =>
   kafkaBrokers ? kafkaSinks(database, readKafkaSettings(kafkaBrokers), topicPartitions) : postgresSinks(database, topicPartitions)
 
 /** The topic that the bridge writes, for those who read it: where it is written. Throws `ConfigError`. */
-export const topicOf = (database: Database, { kafkaBrokers }: Pick<Config, 'kafkaBrokers'>, topic = 'orders'): Topic =>
+export const openTopic = (database: Database, { kafkaBrokers }: Pick<Config, 'kafkaBrokers'>, topic = 'orders'): Topic =>
   createTopic(kafkaBrokers ? kafkaLog(readKafkaSettings(kafkaBrokers), topic) : postgresLog(database, topic))

@@ -3,7 +3,7 @@ import { createFeed } from '../eventstore/feed.js'
 import { positionOf, type RecordedEvent, type Store } from '../eventstore/store.js'
 import type { Database } from '../platform/database.js'
 import { createBridge } from './engine/bridge.js'
-import { createGenerations, type Generation, type Generations } from './engine/generations.js'
+import { createGenerations, type Generations, type TopicGeneration } from './engine/generations.js'
 import { BridgeStopped } from './engine/sink.js'
 import { leaseOf, type Sinks } from './service.js'
 
@@ -82,7 +82,7 @@ export const replay = async (options: ReplayOptions): Promise<Replayed> => {
   return { topic: to, records, liveFrom: target.commit, state }
 }
 
-const describe = (from: ReplayFrom | undefined): Generation['replay'] =>
+const describe = (from: ReplayFrom | undefined): TopicGeneration['replay'] =>
   from === undefined ? {} : { from: 'time' in from ? from.time : `${from.position}` }
 
 const skipped = (from: ReplayFrom) => (event: RecordedEvent) =>
@@ -91,7 +91,7 @@ const skipped = (from: ReplayFrom) => (event: RecordedEvent) =>
     : Date.parse((event.data as { at?: string } | null)?.at ?? '') < Date.parse(from.time)
 
 /** One that another replay, or the bridge, fills or has filled must not be filled again: everything would be there twice. */
-const begin = async (generations: Generations, sinks: Sinks, to: string, replay: Generation['replay']): Promise<void> => {
+const begin = async (generations: Generations, sinks: Sinks, to: string, replay: TopicGeneration['replay']): Promise<void> => {
   const found = await generations.find(to)
   if (!found) {
     await generations.begin(to, await sinks.prepare(to), 'replaying', replay)

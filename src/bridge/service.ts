@@ -4,9 +4,9 @@ import type { Store } from '../eventstore/store.js'
 import { sleep } from '../platform/async.js'
 import type { Database } from '../platform/database.js'
 import { type Bridge, createBridge } from './engine/bridge.js'
-import { createGenerations, type Generation, type Generations } from './engine/generations.js'
+import { createGenerations, type Generations, type TopicGeneration } from './engine/generations.js'
 import { BridgeStopped, type Sink } from './engine/sink.js'
-import { type BridgeStatus, createGauge } from './engine/status.js'
+import { type BridgeStatus, trackStatus } from './engine/status.js'
 import { createTopicSink } from './postgres/sink.js'
 
 /** Where topics are: in Kafka, or in Postgres. */
@@ -69,9 +69,9 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
   const generations = createGenerations(database, sinks.kind)
   const running = new Map<string, Running>()
   /** Topics that could not be begun yet. */
-  const waiting = new Map<string, ReturnType<typeof createGauge>>()
+  const waiting = new Map<string, ReturnType<typeof trackStatus>>()
 
-  const start = async ({ name, partitions, liveFrom }: Generation): Promise<void> => {
+  const start = async ({ name, partitions, liveFrom }: TopicGeneration): Promise<void> => {
     await checkPartitions(sinks, name, partitions)
     const lease = { database, name: leaseOf(sinks.kind, name), holder: options.holder, ttl: options.leaseTtl }
     const sink = sinks.sink(name, lease)
@@ -97,16 +97,16 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
       await work()
       waiting.delete(topic)
     } catch (error) {
-      const gauge = waiting.get(topic) ?? createGauge(feed, { kind: sinks.kind, topic })
-      const told = gauge.lastError()?.message
-      gauge.failed(error)
-      gauge.enter(error instanceof BridgeStopped ? 'stopped' : 'failing')
-      waiting.set(topic, gauge)
-      const message = gauge.lastError()?.message
+      const tracker = waiting.get(topic) ?? trackStatus(feed, { kind: sinks.kind, topic })
+      const told = tracker.lastError()?.message
+      tracker.failed(error)
+      tracker.enter(error instanceof BridgeStopped ? 'stopped' : 'failing')
+      waiting.set(topic, tracker)
+      const message = tracker.lastError()?.message
       if (message !== told) log.warn({ topic, err: error }, 'the topic could not be begun; trying again')
       const { report: said, reportedAt } = (await generations.find(topic)) ?? {}
       const another = said && said.holder !== options.holder && Date.now() - (reportedAt?.getTime() ?? 0) < quiet
-      if (!another) await report(generations, topic, options.holder, gauge.status())
+      if (!another) await report(generations, topic, options.holder, tracker.status())
     }
   }
 
@@ -149,7 +149,7 @@ export const createBridgeService = (options: BridgeServiceOptions): BridgeServic
 
   const status = () => [
     ...[...running.values()].map(({ bridge }) => bridge.status()),
-    ...[...waiting.values()].map((gauge) => gauge.status()),
+    ...[...waiting.values()].map((tracker) => tracker.status()),
   ]
   return {
     run,

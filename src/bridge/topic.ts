@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { Unavailable } from '../platform/errors.js'
-import { createWatch, type Listen } from './engine/notifier.js'
+import { createNotifier, type Listen } from './engine/notifier.js'
 
 /** A record as it is read: `position` is its place over all partitions, by which a reader of the whole topic goes on. */
 export type TopicRecord = {
@@ -38,7 +38,7 @@ export type Pages = {
 }
 
 /** A topic as it is read, whatever keeps it. One that doesn't exist (yet) is empty. */
-export type Log = {
+export type TopicLog = {
   /** Nothing is read yet. */
   readonly open: (from: Omit<RecordsFrom, 'limit'>) => Pages
   readonly listen: Listen
@@ -65,14 +65,14 @@ const heartbeat = 15_000
 const lookAgain = 1_000
 
 /** Reads a topic, page by page or live. */
-export const createTopic = (log: Log): Topic => {
-  const watch = createWatch(log.listen)
+export const createTopic = (log: TopicLog): Topic => {
+  const notifier = createNotifier(log.listen)
 
   const records: Topic['records'] = async ({ limit = page, ...from }) => log.open(from).next(limit)
 
   /** `undefined` where nothing came for so many milliseconds, or the topic is away. */
   async function* paced({ signal, ...from }: FollowFrom, idle: number): AsyncGenerator<TopicRecord | undefined> {
-    const watching = watch.begin()
+    const watching = notifier.begin()
     const pages = log.open(from)
     try {
       while (!signal.aborted) {
@@ -125,7 +125,7 @@ export const createTopic = (log: Log): Topic => {
   }
 
   const close = async (): Promise<void> => {
-    await watch.close()
+    await notifier.close()
     await log.close()
   }
   return { records, follow, events, close }

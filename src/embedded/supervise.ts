@@ -2,7 +2,7 @@ import { backoff } from '../platform/async.js'
 import type { Log } from '../platform/log.js'
 
 /** A child process that serves others at an address. */
-export type Part = {
+export type RunningPart = {
   readonly url: string
   readonly port: number
   readonly pid: number
@@ -17,7 +17,7 @@ export type Supervised = {
 }
 
 /** `ending` aborts when the part is not wanted any more: a start that waits for something gives up then. */
-export type Start = (port: number | undefined, ending: AbortSignal) => Promise<Part>
+export type Start = (port: number | undefined, ending: AbortSignal) => Promise<RunningPart>
 
 /**
  * Starts a part, and starts it again at the same address whenever it ends by itself, so that its clients need only reconnect. Throws
@@ -31,7 +31,7 @@ export const supervise = async (name: string, start: Start, log: Log, port?: num
   const address = new URL(url).host
   log.info({ part: name, address, pid: part.pid, ms: Math.round(performance.now() - began) }, `${name} is up at ${address}`)
 
-  const again = async (): Promise<Part | undefined> => {
+  const again = async (): Promise<RunningPart | undefined> => {
     for (const pause = backoff(ending.signal, { first: 100, most: 5_000 }); !ending.signal.aborted; await pause()) {
       try {
         return await start(part.port, ending.signal)

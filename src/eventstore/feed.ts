@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { backoff, sleep } from '../platform/async.js'
-import { createRing, type Ring } from './recent-events.js'
+import { createRecentEvents, type RecentEvents } from './recent-events.js'
 import { type Position, positionOf, type RecordedEvent, type Store, StoreUnavailable } from './store.js'
 
 /** A part of the process that wants every event after a position. */
@@ -45,17 +45,17 @@ export type FeedOptions = {
  */
 export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEvery = 400 }: FeedOptions): Feed => {
   const closing = new AbortController()
-  const ring = createRing(keep)
-  const probe = createProbe(ring)
+  const recent = createRecentEvents(keep)
+  const probe = createProbe(recent)
   let running: Promise<unknown> | undefined
 
   const shared = async (): Promise<void> => {
     const pause = backoff(closing.signal)
     while (!closing.signal.aborted) {
       try {
-        if (!ring.begun()) ring.begin(positionOf(await store.last()))
-        for await (const event of store.subscribe(ring.head(), { signal: closing.signal, onConfirmed: pause.reset })) {
-          ring.push(event)
+        if (!recent.begun()) recent.begin(positionOf(await store.last()))
+        for await (const event of store.subscribe(recent.head(), { signal: closing.signal, onConfirmed: pause.reset })) {
+          recent.push(event)
           probe.arrived()
         }
       } catch (error) {
@@ -85,14 +85,14 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
     const pause = backoff(ended)
     let cursor = after
     while (!ended.aborted) {
-      const events = ring.after(cursor, maxBatch)
+      const events = recent.after(cursor, maxBatch)
       if (!events) {
         const reached = await catchUp(cursor, ended, pause, onBatch)
         // Nothing came though the store has more: it went away, or the shared subscription has not begun yet.
         if (reached === cursor) await pause()
         else cursor = reached
       } else if (events.length === 0) {
-        await ring.changed(ended)
+        await recent.changed(ended)
       } else {
         await onBatch(events, { live: true })
         cursor = positionOf(events.at(-1))
@@ -132,7 +132,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
     follow,
     behindFor: probe.behindFor,
     healthy: (milliseconds) => probe.behindFor() <= milliseconds,
-    head: ring.head,
+    head: recent.head,
     close: async () => {
       closing.abort()
       await running
@@ -141,22 +141,22 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
 }
 
 /**
- * Knows how fresh the ring is without trusting any clock but this process's: at `when` the store's newest event was `head`, so once that
+ * Knows how fresh these events are without trusting any clock but this process's: at `when` the store's newest event was `head`, so once that
  * has arrived, everything up to `when` has. It also sees a connection that is silent without being closed.
  */
-const createProbe = (ring: Ring) => {
+const createProbe = (recent: RecentEvents) => {
   let current = Number.NEGATIVE_INFINITY
   let seen: { readonly when: number; readonly head: Position }[] = []
   const arrived = (): void => {
-    const head = ring.head()
+    const head = recent.head()
     while (head && seen[0] && seen[0].head.commit <= head.commit) current = Math.max(current, seen.shift()!.when)
   }
   return {
     arrived,
     saw: (when: number, head: Position | undefined): void => {
       if (head) seen = [...seen.slice(-9), { when, head }]
-      else if (ring.begun()) current = when
-      if (ring.begun()) arrived()
+      else if (recent.begun()) current = when
+      if (recent.begun()) arrived()
     },
     behindFor: (): number => performance.now() - current,
   }

@@ -1,10 +1,10 @@
 import { createRising } from '../platform/waiters.js'
 import { type Position, positionOf, type RecordedEvent } from './store.js'
 
-export type Ring = ReturnType<typeof createRing>
+export type RecentEvents = ReturnType<typeof createRecentEvents>
 
 /** The newest events, of which it keeps at least `keep`, and everybody who waits for more. */
-export const createRing = (keep: number) => {
+export const createRecentEvents = (keep: number) => {
   let begun = false
   /** Everything after this and up to the newest event is here. */
   let base: Position | undefined
@@ -32,7 +32,7 @@ export const createRing = (keep: number) => {
       }
       wake()
     },
-    /** At most `max` events after the position; `undefined` where the ring doesn't reach back that far. */
+    /** At most `max` events after the position; `undefined` where they don't reach back that far. */
     after: (position: Position | undefined, max: number): readonly RecordedEvent[] | undefined => {
       if (!begun || (base && (position?.commit ?? -1n) < base.commit)) return undefined
       const from = position ? firstAfter(events, position.commit) : 0

@@ -70,7 +70,7 @@ const limit = ({ limits }: Http, ctx: Context): Promise<void> | void => {
 type Handler = (ctx: Context, id: string | undefined) => Promise<void> | void
 
 /** A path's routes by their methods, each with what serves it. */
-type Place = {
+type PathRoutes = {
   readonly methods: ReadonlyMap<string, readonly [Route, Handler]>
   readonly otherwise: readonly [Route, Handler]
 }
@@ -90,7 +90,7 @@ const routerOf = (http: Http, routes: readonly Route[]): Router => {
 
 /** The last of the ways of a request: to the route that its method names. */
 const dispatch =
-  (http: Http, { methods, otherwise }: Place) =>
+  (http: Http, { methods, otherwise }: PathRoutes) =>
   async (ctx: RouterContext): Promise<void> => {
     const [route, handler] = methods.get(ctx.method) ?? otherwise
     // From here on errors speak the route's dialect, and a command's answers rest on what it will read and write: until then on nothing.
@@ -101,7 +101,7 @@ const dispatch =
     await handler(ctx, ctx.params.id ?? ctx.params.stream)
   }
 
-const placeOf = (http: Http, routes: readonly Route[]): Place => {
+const placeOf = (http: Http, routes: readonly Route[]): PathRoutes => {
   const methods = new Map<string, readonly [Route, Handler]>()
   for (const route of routes) {
     const served = [route, serve(http, route)] as const

@@ -62,10 +62,10 @@ export const checkEpoch = async (transaction: pg.ClientBase, name: string, epoch
   if (rows.length === 0) throw new LeaseLost(`the lease ${name} is not held at epoch ${epoch} any more`)
 }
 
-type Answer = { readonly epoch: number } | { readonly epoch: undefined; readonly wait: number }
+type Acquired = { readonly epoch: number } | { readonly epoch: undefined; readonly wait: number }
 
 /** The next epoch where the lease is free, else the milliseconds that its holder has left. */
-const acquire = async ({ database: { pool }, name, holder, ttl }: LeaseOptions): Promise<Answer> => {
+const acquire = async ({ database: { pool }, name, holder, ttl }: LeaseOptions): Promise<Acquired> => {
   await pool.query(
     `insert into tillroll.lease (name, holder, epoch, expires_at) values ($1, '', 0, '-infinity') on conflict do nothing`,
     [name],

@@ -2,7 +2,7 @@
  * Makes callers who come while the work is under way share the next run of it. That begins after they came, so nobody gets what is older
  * than their question; and however many ask, or leave before they are answered, there is one run at a time and one that waits.
  */
-export const share = <Value>(work: () => Promise<Value>): (() => Promise<Value>) => {
+export const singleFlight = <Value>(work: () => Promise<Value>): (() => Promise<Value>) => {
   let running: Promise<unknown> = Promise.resolve()
   let next: Promise<Value> | undefined
   const begin = (): Promise<Value> => {
@@ -19,7 +19,7 @@ export const share = <Value>(work: () => Promise<Value>): (() => Promise<Value>)
 }
 
 /** Makes callers share a run that is under way, or has begun within the last so many milliseconds. One that failed is not kept. */
-export const shareFor = <Value>(
+export const singleFlightFor = <Value>(
   milliseconds: number,
   work: () => Promise<Value>,
   clock: () => number = () => performance.now(),

@@ -4,14 +4,14 @@ import { type CartRow, carts } from '../projections/cart.js'
 import { type ProductRow, products } from '../projections/product.js'
 import { idOfStream } from '../projections/projection.js'
 import { type CartLineView, type CartView, cartView, productView } from '../projections/views.js'
-import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
+import { ofCheckpoint, type Query, type QueryResult, type Read } from './engine/read.js'
 import { joinParked, type Nullable, presentRows, type RowOf } from './engine/select.js'
 
 export type OutstandingCheckout = { readonly userId: UserId; readonly orderId: OrderId; readonly revision: number }
 
 export const createCarts = (read: Read) => ({
   /** Empty, and without a revision, where nothing was ever put in. */
-  cart: async (userId: UserId): Promise<Answer<CartView>> => {
+  cart: async (userId: UserId): Promise<QueryResult<CartView>> => {
     const { rows, position } = await read<CartJoined>(cartWithProducts, [`${carts.category}-${userId}`])
     const { revision, checkout_order_id, parked } = rows[0]!
     const lines = rows.flatMap((row) => (row.line ? [lineView(row.line, row)] : []))
@@ -24,7 +24,7 @@ export const createCarts = (read: Read) => ({
   },
 
   /** The longest untouched first: carts whose checkout is under way, or was cut off. */
-  outstandingCheckouts: async (limit: number): Promise<Answer<readonly OutstandingCheckout[]>> => {
+  outstandingCheckouts: async (limit: number): Promise<QueryResult<readonly OutstandingCheckout[]>> => {
     const { rows, position } = await read<RowOf<CartRow>>(outstanding, [limit])
     const value = presentRows(rows).map(({ stream_id, checkout_order_id, revision }) => ({
       userId: idOfStream(stream_id) as UserId,

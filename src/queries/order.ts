@@ -4,7 +4,7 @@ import type { Folded } from '../projections/engine/fold.js'
 import { type OrderRow, orders } from '../projections/order.js'
 import { idOfStream } from '../projections/projection.js'
 import { type OrderView, orderView } from '../projections/views.js'
-import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
+import { ofCheckpoint, type Query, type QueryResult, type Read } from './engine/read.js'
 import { foldedOf, oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
 /** `after` is the last order of the page before; `status` is compared trimmed and without case. */
@@ -26,11 +26,11 @@ export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: num
 
 export const createOrders = (read: Read) => ({
   /** Only one that was accepted. */
-  order: (orderId: OrderId): Promise<Answer<OrderView | undefined>> =>
+  order: (orderId: OrderId): Promise<QueryResult<OrderView | undefined>> =>
     oneRow<Stored, OrderView>(read, one, `${orders.category}-${orderId}`, (row) => orderView(row.stream_id, row)),
 
   /** Those that were accepted, the newest first. */
-  orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<Answer<readonly OrderView[]>> => {
+  orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<QueryResult<readonly OrderView[]>> => {
     const filters = {
       ...(customerId !== undefined && { customer: customerId }),
       ...(status !== undefined && { status: word(status) }),
@@ -53,7 +53,7 @@ export const createOrders = (read: Read) => ({
   },
 
   /** The longest untouched first: orders for which something remains to be done in the products' streams, accepted or not. */
-  unsettledOrders: async (limit: number): Promise<Answer<readonly UnsettledOrder[]>> => {
+  unsettledOrders: async (limit: number): Promise<QueryResult<readonly UnsettledOrder[]>> => {
     const { rows, position } = await read<RowOf<OrderRow>>(unsettled, [limit])
     const value = presentRows(rows).map(({ stream_id, revision }) => ({ orderId: idOfStream(stream_id) as OrderId, revision }))
     return { value, position }

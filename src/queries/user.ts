@@ -3,23 +3,23 @@ import type { Role } from '../domain/user.js'
 import { idOfStream } from '../projections/projection.js'
 import { type UserRow, users } from '../projections/user.js'
 import { type UserView, userView } from '../projections/views.js'
-import { type Answer, ofCheckpoint, type Query, type Read } from './engine/read.js'
+import { ofCheckpoint, type Query, type QueryResult, type Read } from './engine/read.js'
 import { oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
 export type Session = { readonly userId: UserId; readonly role: Role; readonly epoch: number }
 
 export const createUsers = (read: Read) => ({
-  user: (userId: UserId): Promise<Answer<UserView | undefined>> =>
+  user: (userId: UserId): Promise<QueryResult<UserView | undefined>> =>
     oneRow<UserRow, UserView>(read, one, `${users.category}-${userId}`, (row) => userView(row.stream_id, row)),
 
   /** So many at most of those who are registered (with the role), in the order of their e-mails. */
-  people: async ({ role, limit }: { role?: Role; limit: number }): Promise<Answer<readonly UserView[]>> => {
+  people: async ({ role, limit }: { role?: Role; limit: number }): Promise<QueryResult<readonly UserView[]>> => {
     const { rows, position } = await read<RowOf<UserRow>>(people, [role ?? null, limit])
     return { value: presentRows(rows).map((row) => userView(row.stream_id, row)), position }
   },
 
   /** Everybody's role and epoch. Who was erased is not in it. */
-  sessions: async (): Promise<Answer<readonly Session[]>> => {
+  sessions: async (): Promise<QueryResult<readonly Session[]>> => {
     const { rows, position } = await read<RowOf<UserRow>>(sessions)
     const value = presentRows(rows).map(({ stream_id, role, epoch }) => ({
       userId: idOfStream(stream_id) as UserId,
@@ -29,7 +29,7 @@ export const createUsers = (read: Read) => ({
     return { value, position }
   },
 
-  staffExists: async (): Promise<Answer<boolean>> => {
+  staffExists: async (): Promise<QueryResult<boolean>> => {
     const { rows, position } = await read<{ staff: boolean }>(anyStaff)
     return { value: rows[0]!.staff, position }
   },

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import type { Session } from '../../src/bridge/engine/sink.js'
-import { createTopic, type Log, type Topic, type TopicRecord } from '../../src/bridge/topic.js'
+import type { SinkSession } from '../../src/bridge/engine/sink.js'
+import { createTopic, type Topic, type TopicLog, type TopicRecord } from '../../src/bridge/topic.js'
 import { connectDatabase, type Database } from '../../src/platform/database.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
 import { until } from '../support/until.js'
@@ -14,9 +14,9 @@ const contract = (name: string, topics: Topics) => {
   describe(`a topic that is read from ${name}`, () => {
     let test: TestDatabase
     let database: Database
-    let log: Log
+    let log: TopicLog
     let topic: Topic
-    let session: Session
+    let session: SinkSession
     let position = 0n
     const partitions = 4
     const orders = topics.newName()
@@ -158,7 +158,7 @@ const contract = (name: string, topics: Topics) => {
       const keys = Array.from({ length: 60 }, (_, i) => `${i}`)
       for (let i = 0; i < 10; i++) await append(keys, 'x'.repeat(10_000))
       let pages = 0
-      const counting: Log = {
+      const counting: TopicLog = {
         ...log,
         open: (from) => {
           const { next } = log.open(from)

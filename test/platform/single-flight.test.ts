@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { share, shareFor } from '../../src/platform/single-flight.js'
+import { singleFlight, singleFlightFor } from '../../src/platform/single-flight.js'
 
 /** Work whose runs end when the test says so. */
 const held = () => {
   const ends: { resolve: (value: number) => void; reject: (error: Error) => void }[] = []
-  const ask = share(() => new Promise<number>((resolve, reject) => ends.push({ resolve, reject })))
+  const ask = singleFlight(() => new Promise<number>((resolve, reject) => ends.push({ resolve, reject })))
   const turn = () => new Promise((resolve) => setImmediate(resolve))
   return { ask, ends, turn }
 }
@@ -46,7 +46,7 @@ describe('work that is shared for a while', () => {
   const counted = () => {
     let now = 0
     const ends: { resolve: () => void; reject: (error: Error) => void }[] = []
-    const ask = shareFor(
+    const ask = singleFlightFor(
       1_000,
       () => new Promise<number>((resolve, reject) => ends.push({ resolve: () => resolve(ends.length), reject })),
       () => now,

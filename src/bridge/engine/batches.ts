@@ -2,19 +2,19 @@ import { scanAll } from '../../eventstore/scan.js'
 import { recorded } from '../../eventstore/scan-decode.js'
 import type { Position, RecordedEvent } from '../../eventstore/store.js'
 import { isPublished } from '../public-record.js'
-import type { Place } from './sink.js'
+import type { EventRef } from './sink.js'
 
 /** A stretch of the history. */
 export type Stretch = {
   /** Those that may have a public record are among them. */
   readonly events: readonly RecordedEvent[]
   /** Its last event. */
-  readonly end: Place
+  readonly end: EventRef
   /** The last event by which a progress may be known: one that no erasure removes. None: the progress stays where it was. */
-  readonly anchor: Place | undefined
+  readonly anchor: EventRef | undefined
 }
 
-const placeOf = ({ position, preparePosition, id }: Pick<RecordedEvent, 'position' | 'preparePosition' | 'id'>): Place => ({
+const placeOf = ({ position, preparePosition, id }: Pick<RecordedEvent, 'position' | 'preparePosition' | 'id'>): EventRef => ({
   ...{ commit: position, prepare: preparePosition, eventId: id },
 })
 
@@ -34,8 +34,8 @@ const mostRead = 20_000
 export async function* stretches(url: string, after: Position | undefined, signal: AbortSignal): AsyncGenerator<Stretch> {
   let events: RecordedEvent[] = []
   let read = 0
-  let end: Place | undefined
-  let anchor: Place | undefined
+  let end: EventRef | undefined
+  let anchor: EventRef | undefined
   for await (const scanned of scanAll(url, { signal, ...(after && { after }) })) {
     for (const event of scanned) {
       end = placeOf(event)

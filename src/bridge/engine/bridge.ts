@@ -6,8 +6,8 @@ import type { Database } from '../../platform/database.js'
 import { keepLease, type Lease, LeaseLost } from '../../platform/lease.js'
 import { Unpublishable } from '../public-record.js'
 import { type Stretch, stretches, stretchOf } from './batches.js'
-import { BatchTooLarge, BridgeStopped, Fenced, type Progress, type Sink } from './sink.js'
-import { type BridgeStatus, createGauge } from './status.js'
+import { BatchTooLarge, BridgeStopped, type Sink, TopicFenced, type TopicProgress } from './sink.js'
+import { type BridgeStatus, trackStatus } from './status.js'
 import { createWriter } from './writer.js'
 
 export type BridgeOptions = {
@@ -35,19 +35,19 @@ export type Bridge = {
 /** Republishes the accepted events of orders, each once and in order, for as long as it holds its lease. */
 export const createBridge = (options: BridgeOptions): Bridge => {
   const { feed, store, sink, lease, log } = options
-  const gauge = createGauge(feed, sink)
+  const tracker = trackStatus(feed, sink)
   let batchBytes = sink.batchBytes
 
   const publish = async (epoch: number, signal: AbortSignal, settled: () => void): Promise<void> => {
-    gauge.enter('starting')
+    tracker.enter('starting')
     const session = await sink.open(epoch, signal)
     try {
       const { progress } = session
       await checkProgress(progress, options)
-      gauge.handled(progress?.at)
-      gauge.enter('running')
+      tracker.handled(progress?.at)
+      tracker.enter('running')
       log.info({ topic: sink.topic, position: progress ? `${progress.at.commit}` : 'the beginning' }, 'publishing')
-      const writer = createWriter(session, { ...options, batchBytes, wrote: gauge.wrote, handled: gauge.handled })
+      const writer = createWriter(session, { ...options, batchBytes, wrote: tracker.wrote, handled: tracker.handled })
       const handle = async (stretch: Stretch): Promise<void> => {
         await writer.handle(stretch)
         settled()
@@ -76,11 +76,11 @@ export const createBridge = (options: BridgeOptions): Bridge => {
       } catch (error) {
         // The lease is over, and with it whatever was at work.
         if (signal.aborted && !(error instanceof BridgeStopped)) return
-        gauge.failed(error)
-        gauge.enter('failing')
-        if (error instanceof LeaseLost || error instanceof Fenced) {
+        tracker.failed(error)
+        tracker.enter('failing')
+        if (error instanceof LeaseLost || error instanceof TopicFenced) {
           log.warn({ topic: sink.topic, err: error }, 'another writes the topic: standing by')
-          gauge.enter('standby')
+          tracker.enter('standby')
           throw error instanceof LeaseLost ? error : new LeaseLost(error.message, { cause: error })
         }
         if (error instanceof BridgeStopped) throw error
@@ -97,25 +97,25 @@ export const createBridge = (options: BridgeOptions): Bridge => {
       await keepLease({
         ...lease,
         signal,
-        onError: gauge.failed,
+        onError: tracker.failed,
         onAcquired: async (held) => {
           await hold(held)
-          gauge.enter('standby')
+          tracker.enter('standby')
         },
       })
     } catch (error) {
-      gauge.enter('stopped')
+      tracker.enter('stopped')
       if (error instanceof BridgeStopped) log.error({ topic: sink.topic, err: error }, 'the bridge has stopped')
       throw error
     }
   }
 
-  return { run, status: gauge.status }
+  return { run, status: tracker.status }
 }
 
 /** A topic that was written from another store, or from a state of this one that isn't there any more, must not be continued. */
 const checkProgress = async (
-  progress: Progress | undefined,
+  progress: TopicProgress | undefined,
   { store, storeId, sink: { topic } }: Pick<BridgeOptions, 'store' | 'storeId' | 'sink'>,
 ): Promise<void> => {
   if (!progress) return

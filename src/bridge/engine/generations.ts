@@ -5,7 +5,7 @@ import { BridgeStopped, type Sink } from './sink.js'
  * A topic of its own for every time that the history was published from its beginning: `orders`, `orders.v2` ... `replaying`: being
  * filled; `complete`: filled, and nobody goes on; `live`: the bridge goes on; `ended`: it has been told to stop.
  */
-export type Generation = {
+export type TopicGeneration = {
   readonly sink: Sink['kind']
   readonly name: string
   /** As many as it began with: with another number, an order's records would go on in another partition. */
@@ -33,8 +33,8 @@ type Row = {
   sink: Sink['kind']
   name: string
   partitions: number
-  state: Generation['state']
-  replay: Generation['replay']
+  state: TopicGeneration['state']
+  replay: TopicGeneration['replay']
   live_from: string | null
   report: Report | null
   reported_at: Date | null
@@ -42,7 +42,7 @@ type Row = {
 
 const columns = 'sink, name, partitions, state, replay, live_from::text, report, reported_at'
 
-const generationOf = ({ live_from, reported_at, ...row }: Row): Generation => ({
+const generationOf = ({ live_from, reported_at, ...row }: Row): TopicGeneration => ({
   ...row,
   liveFrom: live_from === null ? undefined : BigInt(live_from),
   reportedAt: reported_at,
@@ -52,7 +52,7 @@ export type Generations = ReturnType<typeof createGenerations>
 
 /** The list of generations, in Postgres for either sink. */
 export const createGenerations = ({ pool }: Pick<Database, 'pool'>, sink: Sink['kind']) => {
-  const find = async (name: string): Promise<Generation | undefined> => {
+  const find = async (name: string): Promise<TopicGeneration | undefined> => {
     const { rows } = await pool.query<Row>(`select ${columns} from bridge.topic where sink = $1 and name = $2`, [sink, name])
     return rows[0] && generationOf(rows[0])
   }
@@ -62,8 +62,8 @@ export const createGenerations = ({ pool }: Pick<Database, 'pool'>, sink: Sink['
     name: string,
     partitions: number,
     state: 'live' | 'replaying' = 'live',
-    replay: Generation['replay'] = null,
-  ): Promise<Generation> => {
+    replay: TopicGeneration['replay'] = null,
+  ): Promise<TopicGeneration> => {
     await pool.query(
       `with begun as (
          insert into bridge.topic (sink, name, partitions, state, replay) values ($1, $2, $3, $4, $5)
@@ -78,7 +78,7 @@ export const createGenerations = ({ pool }: Pick<Database, 'pool'>, sink: Sink['
     return (await find(name))!
   }
 
-  const list = async (): Promise<readonly Generation[]> => {
+  const list = async (): Promise<readonly TopicGeneration[]> => {
     const { rows } = await pool.query<Row>(`select ${columns} from bridge.topic where sink = $1 order by created_at, name`, [
       sink,
     ])
@@ -88,8 +88,8 @@ export const createGenerations = ({ pool }: Pick<Database, 'pool'>, sink: Sink['
   /** Throws `BridgeStopped` where the generation isn't in one of the states that it may be moved from. */
   const move = async (
     name: string,
-    from: readonly Generation['state'][],
-    to: Generation['state'],
+    from: readonly TopicGeneration['state'][],
+    to: TopicGeneration['state'],
     liveFrom?: bigint,
   ): Promise<void> => {
     const { rowCount } = await pool.query(

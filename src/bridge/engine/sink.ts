@@ -2,10 +2,10 @@ import type { Position } from '../../eventstore/store.js'
 import type { PublicRecord } from '../public-record.js'
 
 /** An event by its position and its id. */
-export type Place = Position & { readonly eventId: string }
+export type EventRef = Position & { readonly eventId: string }
 
 /** Up to which event, of which store, a topic was written. */
-export type Progress = { readonly storeId: string; readonly at: Place }
+export type TopicProgress = { readonly storeId: string; readonly at: EventRef }
 
 /** A topic that the bridge writes: the same promise, whatever keeps it. */
 export type Sink = {
@@ -14,20 +14,20 @@ export type Sink = {
   /** Bytes of keys, headers and values that are written at once. */
   readonly batchBytes: number
   /** Shuts out whoever wrote before, and then reads how far he came. `epoch` is that of the lease, which rises with its holders. */
-  readonly open: (epoch: number, signal: AbortSignal) => Promise<Session>
+  readonly open: (epoch: number, signal: AbortSignal) => Promise<SinkSession>
 }
 
 /** One writer's time at the topic. After any error it is of no use any more: close it, and open another. */
-export type Session = {
-  readonly progress: Progress | undefined
+export type SinkSession = {
+  readonly progress: TopicProgress | undefined
   /** The records and the progress, both or neither. */
-  readonly write: (records: readonly PublicRecord[], progress: Progress) => Promise<void>
+  readonly write: (records: readonly PublicRecord[], progress: TopicProgress) => Promise<void>
   readonly close: () => Promise<void>
 }
 
 /** Another writer has been here since: this one must not go on. */
-export class Fenced extends Error {
-  override readonly name = 'Fenced'
+export class TopicFenced extends Error {
+  override readonly name = 'TopicFenced'
 }
 
 /** Several records were too much for one batch; `session` is over, fewer may do. */

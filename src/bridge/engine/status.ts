@@ -22,7 +22,7 @@ export type BridgeStatus = {
 }
 
 /** What others may see of a bridge. */
-export const createGauge = (feed: Pick<Feed, 'head'>, sink: Pick<Sink, 'kind' | 'topic'>) => {
+export const trackStatus = (feed: Pick<Feed, 'head'>, sink: Pick<Sink, 'kind' | 'topic'>) => {
   let state: BridgeState = 'standby'
   let position: Position | undefined
   let caughtUpAt = performance.now()

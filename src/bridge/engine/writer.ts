@@ -1,7 +1,7 @@
 import type { Position, RecordedEvent } from '../../eventstore/store.js'
 import { messageOf, type PublicRecord } from '../public-record.js'
 import type { Stretch } from './batches.js'
-import { inRuns, type Place, type Progress, type Session } from './sink.js'
+import { type EventRef, inRuns, type SinkSession, type TopicProgress } from './sink.js'
 
 export type WriterOptions = {
   readonly storeId: string
@@ -15,19 +15,19 @@ export type WriterOptions = {
 }
 
 /** Writes what is to be published at once; that there was nothing is written only now and then. */
-export const createWriter = (session: Session, options: WriterOptions) => {
+export const createWriter = (session: SinkSession, options: WriterOptions) => {
   const { storeId, batchBytes, idleProgress = 1_000, replayedUpTo, skips, wrote, handled } = options
-  let unwritten: Progress | undefined
+  let unwritten: TopicProgress | undefined
   let busy: Promise<unknown> = Promise.resolve()
 
-  const write = async (records: readonly PublicRecord[], progress: Progress): Promise<void> => {
+  const write = async (records: readonly PublicRecord[], progress: TopicProgress): Promise<void> => {
     await session.write(records, progress)
     unwritten = undefined
     wrote(records.length)
   }
 
   const batch = async ({ events, end, anchor }: Stretch): Promise<void> => {
-    const places = new Map<bigint, Place>()
+    const places = new Map<bigint, EventRef>()
     const records: PublicRecord[] = []
     for (const event of events) {
       if (skips?.(event)) continue

@@ -57,7 +57,7 @@ export type KafkaRecord = {
 /** From the oldest offset that there is to the one before which every transaction has ended. */
 export type Extent = { readonly partition: number; readonly low: bigint; readonly stable: bigint }
 
-export type Place = { readonly partition: number; readonly offset: bigint }
+export type PartitionOffset = { readonly partition: number; readonly offset: bigint }
 
 export type Chunk = {
   readonly partition: number
@@ -84,7 +84,7 @@ export type Connected = {
   readonly byLeader: readonly (readonly number[])[]
   readonly extents: () => Promise<readonly Extent[]>
   /** Of partitions that there are. Those that did not fit are answered without records. */
-  readonly fetch: (places: readonly Place[], options?: FetchOptions) => Promise<readonly Chunk[]>
+  readonly fetch: (places: readonly PartitionOffset[], options?: FetchOptions) => Promise<readonly Chunk[]>
   readonly close: () => Promise<void>
 }
 

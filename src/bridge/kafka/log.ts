@@ -1,13 +1,13 @@
 import type { Kafka } from 'kafkajs'
 import { pauseAfter, sleep } from '../../platform/async.js'
 import type { Listen } from '../engine/notifier.js'
-import { type Log, TopicUnavailable } from '../topic.js'
+import { type TopicLog, TopicUnavailable } from '../topic.js'
 import { type Connected, connectTopic } from './fetch.js'
 import { isAbsent, isOutOfRange, pagesOf, type Using } from './pages.js'
 import { type KafkaSettings, kafkaClient } from './settings.js'
 
 /** Reads a topic that is kept in Kafka: what is committed. Connects when it is first read. `patience`: milliseconds within which a page comes, or an error. */
-export const kafkaLog = (settings: KafkaSettings, topic: string, patience = 4_000): Log => {
+export const kafkaLog = (settings: KafkaSettings, topic: string, patience = 4_000): TopicLog => {
   const kafka = kafkaClient(settings, { retries: 1 })
   const { using, close } = createConnection(kafka, topic, patience)
   return { open: (from) => pagesOf(using, topic, from), listen: listenTo(kafka, topic), close }

@@ -19,7 +19,7 @@ const positioned = (records: readonly KafkaRecord[]): Positioned[] =>
     return /^\d+$/.test(position) ? [{ ...record, position: BigInt(position) }] : []
   })
 
-type Part = {
+type PartitionPages = {
   readonly partition: number
   next: bigint
   /** Read, and not yet given out. */
@@ -40,9 +40,9 @@ export const pagesOf = (
 ): Pages => {
   let after = first
   let seen = first
-  let parts: readonly Part[] | undefined
+  let parts: readonly PartitionPages[] | undefined
 
-  const begin = (): Promise<readonly Part[]> =>
+  const begin = (): Promise<readonly PartitionPages[]> =>
     using(async (connected) => {
       const wanted = (await connected.extents()).filter((one) => partition === undefined || one.partition === partition)
       const begun = wanted.map(async (extent) => {
@@ -53,7 +53,7 @@ export const pagesOf = (
       return (await Promise.all(begun)).filter(({ there }) => there)
     })
 
-  const take = (of: readonly Part[], into: TopicRecord[], limit: number): void => {
+  const take = (of: readonly PartitionPages[], into: TopicRecord[], limit: number): void => {
     while (into.length < limit) {
       const heads = of.filter(({ waiting }) => waiting.length > 0)
       if (heads.length === 0) return
@@ -67,7 +67,7 @@ export const pagesOf = (
   }
 
   /** Whether anything is known now that was not before. */
-  const absorb = (part: Part, chunk: Chunk, asked: bigint): boolean => {
+  const absorb = (part: PartitionPages, chunk: Chunk, asked: bigint): boolean => {
     const moved = chunk.next > part.next
     part.next = chunk.next
     part.waiting = positioned(chunk.records)
@@ -80,7 +80,7 @@ export const pagesOf = (
     return moved || more
   }
 
-  const fill = async (of: readonly Part[], page: TopicRecord[], limit: number): Promise<void> => {
+  const fill = async (of: readonly PartitionPages[], page: TopicRecord[], limit: number): Promise<void> => {
     for (;;) {
       take(of, page, limit)
       const empty = of.filter(({ waiting }) => waiting.length === 0)

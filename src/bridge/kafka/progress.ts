@@ -1,6 +1,6 @@
 import type { Kafka } from 'kafkajs'
 import { z } from 'zod'
-import type { Progress } from '../engine/sink.js'
+import type { TopicProgress } from '../engine/sink.js'
 import { type Connected, connectTopic } from './fetch.js'
 
 /** A compacted topic of one partition beside each topic: who writes it, and how far he came. */
@@ -10,12 +10,12 @@ export const keys = { progress: 'progress', writer: 'writer' } as const
 
 const stored = z.object({ storeId: z.string(), commit: z.string(), prepare: z.string(), eventId: z.string() })
 
-export const written = ({ storeId, at }: Progress): string =>
+export const written = ({ storeId, at }: TopicProgress): string =>
   JSON.stringify({ storeId, commit: `${at.commit}`, prepare: `${at.prepare}`, eventId: at.eventId } satisfies z.infer<
     typeof stored
   >)
 
-const read = (value: string): Progress => {
+const read = (value: string): TopicProgress => {
   const { storeId, commit, prepare, eventId } = stored.parse(JSON.parse(value))
   return { storeId, at: { commit: BigInt(commit), prepare: BigInt(prepare), eventId } }
 }
@@ -24,7 +24,7 @@ const read = (value: string): Progress => {
 export type Mark = { readonly offset: bigint; readonly low: bigint }
 
 export type Found = {
-  readonly progress: Progress | undefined
+  readonly progress: TopicProgress | undefined
   /** Whether anybody has written here before. */
   readonly writtenBefore: boolean
 }

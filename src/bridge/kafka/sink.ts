@@ -3,7 +3,15 @@ import { backoff } from '../../platform/async.js'
 import type { Database } from '../../platform/database.js'
 import { createGenerations } from '../engine/generations.js'
 import { partitionOf } from '../engine/partition.js'
-import { BatchTooLarge, BridgeStopped, Fenced, type Progress, type Session, type Sink, sizeOf } from '../engine/sink.js'
+import {
+  BatchTooLarge,
+  BridgeStopped,
+  type Sink,
+  type SinkSession,
+  sizeOf,
+  TopicFenced,
+  type TopicProgress,
+} from '../engine/sink.js'
 import type { PublicRecord } from '../public-record.js'
 import type { Sinks } from '../service.js'
 import { isConcurrent, isFenced, isTooLarge } from './errors.js'
@@ -46,7 +54,7 @@ const openSession = async (
   partitions: number,
   epoch: number,
   signal: AbortSignal,
-): Promise<Session> => {
+): Promise<SinkSession> => {
   const producer = kafka.producer({
     transactionalId: `tillroll-bridge-${topic}`,
     transactionTimeout,
@@ -68,7 +76,7 @@ const openSession = async (
     }
   } catch (error) {
     await Promise.allSettled([producer.disconnect()])
-    throw isFenced(error) ? new Fenced(messageOf(error), { cause: error }) : error
+    throw isFenced(error) ? new TopicFenced(messageOf(error), { cause: error }) : error
   }
 }
 
@@ -105,7 +113,7 @@ const write = async (
   topic: string,
   partitions: number,
   records: readonly PublicRecord[],
-  progress: Progress,
+  progress: TopicProgress,
 ): Promise<void> => {
   try {
     const transaction = await producer.transaction()
@@ -122,7 +130,7 @@ const write = async (
     }
     await transaction.commit()
   } catch (error) {
-    if (isFenced(error)) throw new Fenced(messageOf(error), { cause: error })
+    if (isFenced(error)) throw new TopicFenced(messageOf(error), { cause: error })
     if (isTooLarge(error)) throw tooLarge(topic, records, error)
     throw error
   }

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { sleep } from '../../platform/async.js'
 import type { Database } from '../../platform/database.js'
 import type { Listen } from '../engine/notifier.js'
-import type { Log, TopicRecord } from '../topic.js'
+import type { TopicLog, TopicRecord } from '../topic.js'
 import { channel } from './sink.js'
 
 type Row = {
@@ -16,8 +16,8 @@ type Row = {
 }
 
 /** Reads a topic that is kept in Postgres. */
-export const postgresLog = ({ pool, url }: Pick<Database, 'pool' | 'url'>, topic: string): Log => {
-  const open: Log['open'] = ({ partition, offset = 0, after: first = -1n }) => {
+export const postgresLog = ({ pool, url }: Pick<Database, 'pool' | 'url'>, topic: string): TopicLog => {
+  const open: TopicLog['open'] = ({ partition, offset = 0, after: first = -1n }) => {
     // Not the column of the answer, which is text.
     const order = partition === undefined ? 'record.position' : '"offset"'
     let after = first

@@ -3,7 +3,7 @@ import type { Database } from '../../platform/database.js'
 import { checkEpoch } from '../../platform/lease.js'
 import type { Generations } from '../engine/generations.js'
 import { partitionOf } from '../engine/partition.js'
-import { BridgeStopped, Fenced, type Progress, type Session, type Sink } from '../engine/sink.js'
+import { BridgeStopped, type Sink, type SinkSession, TopicFenced, type TopicProgress } from '../engine/sink.js'
 import type { PublicRecord } from '../public-record.js'
 
 /** The channel on which a topic's new records are told; the payload is the topic's name. */
@@ -47,7 +47,7 @@ export const createTopicSink = ({ database, generations, topic, lease }: TopicSi
     const generation = await generations.find(topic)
     if (!generation) throw new BridgeStopped(`the topic ${topic} was never begun`)
     let progress = await inTransaction(epoch, (client) => lockProgress(client, topic))
-    const write: Session['write'] = async (records, next) => {
+    const write: SinkSession['write'] = async (records, next) => {
       await inTransaction(epoch, async (client) => {
         await moveProgress(client, topic, epoch, progress, next)
         if (records.length > 0) await insert(client, topic, generation.partitions, records)
@@ -69,7 +69,7 @@ export const createTopicSink = ({ database, generations, topic, lease }: TopicSi
 type StoredProgress = { store_id: string | null; commit: string; prepare: string; event_id: string }
 
 /** Waits for a transaction of our own whose answer was lost: it may still be at work. */
-const lockProgress = async (client: pg.PoolClient, topic: string): Promise<Progress | undefined> => {
+const lockProgress = async (client: pg.PoolClient, topic: string): Promise<TopicProgress | undefined> => {
   const { rows } = await client.query<StoredProgress>(
     `select store_id, commit_position::text as commit, prepare_position::text as prepare, event_id
      from bridge.progress where topic = $1 for update`,
@@ -86,8 +86,8 @@ const moveProgress = async (
   client: pg.PoolClient,
   topic: string,
   epoch: number,
-  from: Progress | undefined,
-  { storeId, at }: Progress,
+  from: TopicProgress | undefined,
+  { storeId, at }: TopicProgress,
 ): Promise<void> => {
   const { rowCount } = await client.query({
     name: 'move progress',
@@ -96,7 +96,7 @@ const moveProgress = async (
      where topic = $1 and commit_position is not distinct from $7::bigint and epoch <= $6`,
     values: [topic, storeId, `${at.commit}`, `${at.prepare}`, at.eventId, epoch, from ? `${from.at.commit}` : null],
   })
-  if (rowCount !== 1) throw new Fenced(`the topic ${topic} is not at ${from?.at.commit ?? 'its beginning'} any more`)
+  if (rowCount !== 1) throw new TopicFenced(`the topic ${topic} is not at ${from?.at.commit ?? 'its beginning'} any more`)
 }
 
 const insert = async (

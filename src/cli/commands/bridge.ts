@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
 import { SingleBar } from 'cli-progress'
 import { asyncapi } from '../../bridge/asyncapi.js'
-import { sinksOf } from '../../bridge/backend.js'
-import { createGenerations, type Generation } from '../../bridge/engine/generations.js'
+import { createSinks } from '../../bridge/backend.js'
+import { createGenerations, type TopicGeneration } from '../../bridge/engine/generations.js'
 import { type Replayed, type ReplayFrom, type ReplayProgress, replay as replayInto } from '../../bridge/replay.js'
 import type { Sinks } from '../../bridge/service.js'
 import { positionOf } from '../../eventstore/store.js'
@@ -14,7 +14,7 @@ export const printAsyncapi = (): void => void process.stdout.write(`${JSON.strin
 
 export const replay = async (instance: Instance, { to, from, live, json }: ReplayFlags): Promise<void> => {
   const { config, signal } = instance
-  const sinks = sinksOf(instance.database, config)
+  const sinks = createSinks(instance.database, config)
   const shown = createShown(json === true)
   try {
     const replayed = await replayInto({
@@ -79,7 +79,7 @@ const createShown = (json: boolean) => {
 }
 
 export const status = async ({ database, store, config }: Instance, { json }: { json?: true }): Promise<void> => {
-  const sinks = sinksOf(database, config)
+  const sinks = createSinks(database, config)
   const [all, last] = [await createGenerations(database, sinks.kind).list(), positionOf(await store.last())]
   await sinks.close()
   if (json)
@@ -108,7 +108,7 @@ export const status = async ({ database, store, config }: Instance, { json }: { 
 }
 
 /** A writer that was not heard of for a while has no lag: it has no say. */
-const seen = ({ name, state, liveFrom, report, reportedAt }: Generation, head: bigint | undefined, { kind }: Sinks) => {
+const seen = ({ name, state, liveFrom, report, reportedAt }: TopicGeneration, head: bigint | undefined, { kind }: Sinks) => {
   const secondsAgo = reportedAt === null ? undefined : Math.round((Date.now() - reportedAt.getTime()) / 1_000)
   return {
     topic: name,
@@ -124,7 +124,7 @@ const seen = ({ name, state, liveFrom, report, reportedAt }: Generation, head: b
 }
 
 export const end = async ({ database, config }: Instance, topic: string): Promise<void> => {
-  const sinks = sinksOf(database, config)
+  const sinks = createSinks(database, config)
   await createGenerations(database, sinks.kind).move(topic, ['live', 'complete', 'replaying'], 'ended')
   await sinks.close()
   process.stdout.write(`nobody writes into ${topic} any more; what is there stays\n`)

@@ -5,7 +5,7 @@ import { acceptEnd as acceptLogEnd } from '../../embedded/eventstore/maintenance
 import { askNode, backupOfNode } from '../../embedded/eventstore/maintenance/admin.js'
 import { restore as restoreStore, writeBackup } from '../../embedded/eventstore/maintenance/backup.js'
 import type { CheckStatus } from '../../embedded/eventstore/maintenance/check.js'
-import type { Progress } from '../../embedded/eventstore/maintenance/scavenge.js'
+import type { OnProgress } from '../../embedded/eventstore/maintenance/scavenge.js'
 import { makeSeal, openSeal, sealKey } from '../../embedded/eventstore/maintenance/seal.js'
 import { type VerifyReport, verifyFolder } from '../../embedded/eventstore/maintenance/verify.js'
 import type { ChainHead } from '../../embedded/eventstore/maintenance/verify-chain.js'
@@ -18,13 +18,13 @@ import { readConfig } from '../../platform/config.js'
 import { holdLock } from '../../platform/folder-lock.js'
 import { untilSignalled } from '../signals.js'
 
-type Place = { readonly data?: string; readonly port?: number }
+type StoreAddress = { readonly data?: string; readonly port?: number }
 type Address = { readonly host: string; readonly port: number }
 
-const folderOf = ({ data }: Place): string => data ?? join(readConfig().data, 'eventstore')
+const folderOf = ({ data }: StoreAddress): string => data ?? join(readConfig().data, 'eventstore')
 
 /** The folder of a store that is there: a wrong name must not make an empty one, and find it in order. */
-const storeOf = async (place: Place): Promise<string> => {
+const storeOf = async (place: StoreAddress): Promise<string> => {
   const folder = folderOf(place)
   if (!isStore(await diskFiles.list(folder))) throw new Error(`${folder} holds no event store`)
   return folder
@@ -37,7 +37,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
 
-type ServeFlags = Place & Address & { readonly cert?: string; readonly key?: string; readonly advertise?: string }
+type ServeFlags = StoreAddress & Address & { readonly cert?: string; readonly key?: string; readonly advertise?: string }
 
 /** The password that EventStoreDB's users have until somebody gives them another. */
 const standardPassword = 'changeit'
@@ -96,7 +96,7 @@ export const serve = async ({ port, host, ...flags }: ServeFlags): Promise<void>
 }
 
 /** The node that runs, named by its port or found by the shop's folder; `undefined`: nobody has the folder. */
-const runningNode = async ({ data, port }: Place): Promise<Address | undefined> => {
+const runningNode = async ({ data, port }: StoreAddress): Promise<Address | undefined> => {
   if (port !== undefined) return { host: '127.0.0.1', port }
   const config = readConfig()
   if (data !== undefined) return undefined
@@ -108,7 +108,7 @@ const runningNode = async ({ data, port }: Place): Promise<Address | undefined> 
 }
 
 /** Asks the node that runs; where none does, one runs here for as long as the work takes. */
-const withNode = async (place: Place, work: (node: Address) => Promise<void>): Promise<void> => {
+const withNode = async (place: StoreAddress, work: (node: Address) => Promise<void>): Promise<void> => {
   const running = await runningNode(place)
   if (running) return work(running)
   const folder = await storeOf(place)
@@ -125,7 +125,7 @@ const withNode = async (place: Place, work: (node: Address) => Promise<void>): P
   }
 }
 
-export type VerifyFlags = Place & { readonly seal?: string; readonly sealKey?: string }
+export type VerifyFlags = StoreAddress & { readonly seal?: string; readonly sealKey?: string }
 
 /** Throws where anything is wrong with the store, or a seal doesn't fit it. */
 export const verify = async ({ seal, sealKey: trusted, ...place }: VerifyFlags): Promise<void> => {
@@ -159,7 +159,7 @@ const tellReport = ({ segments, events, streams, bytes, tornBytes, chain }: Veri
     )
 }
 
-const verifyClosed = async (folder: string, onProgress: Progress, sealed: ChainHead | undefined): Promise<VerifyReport> => {
+const verifyClosed = async (folder: string, onProgress: OnProgress, sealed: ChainHead | undefined): Promise<VerifyReport> => {
   const lock = await holdLock(folder)
   try {
     return await verifyFolder(folder, { onProgress, sealed })
@@ -168,7 +168,7 @@ const verifyClosed = async (folder: string, onProgress: Progress, sealed: ChainH
   }
 }
 
-export type SealFlags = Place & { readonly key: string; readonly out?: string }
+export type SealFlags = StoreAddress & { readonly key: string; readonly out?: string }
 
 /** Signs the head of the chain as it is now: a file, or the output. The key is made where its file is not there. */
 export const seal = ({ key: path, out, ...place }: SealFlags): Promise<void> =>
@@ -181,7 +181,7 @@ export const seal = ({ key: path, out, ...place }: SealFlags): Promise<void> =>
   })
 
 /** How the node that runs stands. Throws where the check in its background has found damage. */
-export const status = async (place: Place): Promise<void> => {
+export const status = async (place: StoreAddress): Promise<void> => {
   const running = await runningNode(place)
   if (!running) throw new Error('no event store runs here: "tillroll eventstore verify" reads the one that is stopped')
   const { end, segments, bytes, full, check } = await askNode(running, 'status')
@@ -200,7 +200,7 @@ export const status = async (place: Place): Promise<void> => {
   if (check.problems.length > 0) throw new Error('damage was found: restore a backup')
 }
 
-export const acceptEnd = async (place: Place): Promise<void> => {
+export const acceptEnd = async (place: StoreAddress): Promise<void> => {
   if (await runningNode(place)) throw new Error('the store is in use: stop it first')
   const folder = await storeOf(place)
   const lock = await holdLock(folder)
@@ -212,7 +212,7 @@ export const acceptEnd = async (place: Place): Promise<void> => {
   }
 }
 
-export const scavenge = (place: Place): Promise<void> =>
+export const scavenge = (place: StoreAddress): Promise<void> =>
   withNode(place, async (node) => {
     const progress = progressOf('scavenging')
     const { removed, events, bytesBefore, bytesAfter } = await askNode(node, 'scavenge', progress.update)
@@ -220,13 +220,13 @@ export const scavenge = (place: Place): Promise<void> =>
     console.log(`removed ${removed} of ${events} events; ${bytesBefore} bytes became ${bytesAfter}`)
   })
 
-export const backup = (file: string, place: Place): Promise<void> =>
+export const backup = (file: string, place: StoreAddress): Promise<void> =>
   withNode(place, async (node) => {
     const size = await writeBackup(backupOfNode(node), file)
     console.log(`${file}: ${size} bytes, read again and whole`)
   })
 
-export const restore = async (file: string, place: Place): Promise<void> => {
+export const restore = async (file: string, place: StoreAddress): Promise<void> => {
   if (await runningNode(place)) throw new Error('the shop runs on this folder: stop it first')
   const folder = folderOf(place)
   await restoreStore(file, folder)

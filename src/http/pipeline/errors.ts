@@ -30,10 +30,10 @@ export class Refusal extends Error {
 export const unavailable = (message: string, cause?: unknown): Refusal =>
   new Refusal(503, message, { headers: { 'Retry-After': '1' }, cause })
 
-type Answer = readonly [status: number, message: string]
+type StatusAndMessage = readonly [status: number, message: string]
 
 /** The answers to a refused command, where its route says nothing else. */
-const rejections: { readonly [Reason in RejectionReason]: Answer } = {
+const rejections: { readonly [Reason in RejectionReason]: StatusAndMessage } = {
   AmountTooLarge: [400, 'a cart holds at most 10000 of a product; lower the amount'],
   CartEmpty: [400, 'the cart is empty; add a product first'],
   CartFull: [400, 'a cart holds at most 100 products; remove one first'],
@@ -62,7 +62,7 @@ const rejections: { readonly [Reason in RejectionReason]: Answer } = {
 }
 
 /** Where a route's answer to a refusal differs. */
-export type Says = { readonly [Reason in RejectionReason]?: Answer }
+export type Says = { readonly [Reason in RejectionReason]?: StatusAndMessage }
 
 const ofRejection = (rejected: Rejected, says: Says): Refusal => {
   const said = says[rejected.reason]

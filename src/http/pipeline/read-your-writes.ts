@@ -44,7 +44,7 @@ export const readAfter = (values: readonly string[] | undefined): bigint | undef
  * Waits until a read shows what its client asks for and what its user wrote. Answers whether it does: the user's own writes are waited
  * for a little, a position that was asked for longer, and without it there is no answer: throws `Refusal` 503.
  */
-export const becomeFresh = async (asked: bigint | undefined, own: bigint | undefined, waits: Waits): Promise<boolean> => {
+export const waitForFreshness = async (asked: bigint | undefined, own: bigint | undefined, waits: Waits): Promise<boolean> => {
   if (asked !== undefined && !(await waits.waitFor(asked, waits.readAfterWait))) {
     throw unavailable(`what was written up to ${asked} is not readable yet; try again in a moment`)
   }

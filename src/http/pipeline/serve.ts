@@ -8,7 +8,7 @@ import { admit, type Caller, namedIn } from './auth.js'
 import { checked, readJson } from './body.js'
 import { Refusal } from './errors.js'
 import { revisionsAskedFor } from './etag.js'
-import { becomeFresh, readAfter } from './read-your-writes.js'
+import { readAfter, waitForFreshness } from './read-your-writes.js'
 import { responder } from './respond.js'
 import type { Answer, Call, Route } from './route.js'
 import type { Http } from './services.js'
@@ -23,7 +23,7 @@ export const serve = (http: Http, route: Route) => {
     const reader = caller?.userId ?? namedIn(ctx, http.tokens)
     const own = reader && http.ownWrites.of(reader)
     if (asked === undefined && own === undefined) return true
-    return becomeFresh(readAfter(ctx.req.headersDistinct['read-after']), own, waits)
+    return waitForFreshness(readAfter(ctx.req.headersDistinct['read-after']), own, waits)
   }
   return async (ctx: Context, id: string | undefined): Promise<void> => {
     const caller = await admit(ctx, route.who, http.tokens, http.sessions)

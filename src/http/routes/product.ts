@@ -3,7 +3,7 @@ import { Rejected } from '../../domain/decider.js'
 import type { ProductId } from '../../domain/ids.js'
 import type { CurrentRows } from '../../history/engine/list.js'
 import type { Place } from '../../history/engine/range.js'
-import { share } from '../../platform/single-flight.js'
+import { singleFlight } from '../../platform/single-flight.js'
 import { asOfQuery, firstOf, headersOfThen, isNow, momentOf, momentQuery, oneMoment, readThen } from '../api/as-of.js'
 import { askers, explained, explanationView } from '../api/explain.js'
 import { newProduct, page, productUpdate } from '../api/schemas.js'
@@ -18,7 +18,7 @@ export const productRoutes = (http: Http): readonly Route[] => {
   const { commands, queries, history, remember } = http
 
   /** Of many products it is much to render: once for all who ask for it at the same time, as the same bytes. */
-  const renderAll = share(async () => {
+  const renderAll = singleFlight(async () => {
     const { value, position } = await queries.products()
     const json = JSON.stringify(value.map(viewProduct))
     const text = Buffer.from(json)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { asyncapi } from '../../bridge/asyncapi.js'
 import { once } from '../../platform/async.js'
-import { shareFor } from '../../platform/single-flight.js'
+import { singleFlightFor } from '../../platform/single-flight.js'
 import { openApi } from '../docs/openapi.js'
 import { docsPage } from '../docs/page.js'
 import { tagOf } from '../pipeline/etag.js'
@@ -13,8 +13,8 @@ const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
 /** What those who run the shop ask, and the description of all the rest: `shop` are the other routes. */
 export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly Route[]): readonly Route[] => {
   // Anyone may ask, as often as they like, and each look costs queries.
-  const looked = shareFor(second, async () => health())
-  const measured = shareFor(second, metrics)
+  const looked = singleFlightFor(second, async () => health())
+  const measured = singleFlightFor(second, metrics)
   const own: Route[] = [
     route({
       method: 'GET',

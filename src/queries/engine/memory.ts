@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Feed } from '../../eventstore/feed.js'
 import type { Database } from '../../platform/database.js'
-import { share } from '../../platform/single-flight.js'
+import { singleFlight } from '../../platform/single-flight.js'
 import { readCheckpoint } from '../../projections/engine/checkpoint.js'
 import { type Changes, createChanges, type Dependencies } from './changes.js'
 
@@ -62,7 +62,7 @@ export const createRemember = (
     sizeCalculation: (entry, key) => entry.size + key.length + overhead,
   })
   let last: Standing | undefined
-  const standingNow = share(async () => {
+  const standingNow = singleFlight(async () => {
     last = await stand()
     return last
   })

@@ -11,7 +11,7 @@ export class NotReady extends Unavailable {
 }
 
 /** What every query answers: all of it is of the one moment at which `position` was the checkpoint's. */
-export type Answer<Value> = {
+export type QueryResult<Value> = {
   readonly value: Value
   /** The commit position up to which the answer is folded. */
   readonly position: bigint

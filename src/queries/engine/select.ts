@@ -1,6 +1,6 @@
 import type { Folded } from '../../projections/engine/fold.js'
 import type { AnyProjection } from '../../projections/projection.js'
-import { type Answer, type Live, ofCheckpoint, type Query, type Read } from './read.js'
+import { type Live, ofCheckpoint, type Query, type QueryResult, type Read } from './read.js'
 
 type Definition = Pick<AnyProjection, 'name' | 'version' | 'category'>
 
@@ -23,7 +23,7 @@ export const oneRow = async <Row extends object, Value>(
   query: Query,
   streamId: string,
   toValue: (row: RowOf<Row>) => Value | undefined,
-): Promise<Answer<Value | undefined>> => {
+): Promise<QueryResult<Value | undefined>> => {
   const { rows, position } = await read<Nullable<RowOf<Row>> & { parked: string | null }>(query, [streamId])
   const { parked, ...row } = rows[0]!
   const present = row.stream_id === null ? undefined : (row as unknown as RowOf<Row>)

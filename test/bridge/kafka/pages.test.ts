@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { partitionOf } from '../../../src/bridge/engine/partition.js'
-import type { Chunk, Extent, KafkaRecord, Place } from '../../../src/bridge/kafka/fetch.js'
+import type { Chunk, Extent, KafkaRecord, PartitionOffset } from '../../../src/bridge/kafka/fetch.js'
 import { pagesOf, type Using } from '../../../src/bridge/kafka/pages.js'
 
 type Entry = { readonly position: bigint } | 'mark' | 'given up' | 'foreign'
@@ -69,7 +69,7 @@ const broker = (partitions: number, transactions: number, choose: (below: number
   const extents = async (): Promise<readonly Extent[]> =>
     logs.map(({ stable }, partition) => ({ partition, low: 0n, stable: BigInt(stable) }))
   /** Whose answer is looked at first says nothing of who was asked first. */
-  const fetch = async (places: readonly Place[]): Promise<readonly Chunk[]> => {
+  const fetch = async (places: readonly PartitionOffset[]): Promise<readonly Chunk[]> => {
     const chunks = places.map(({ partition, offset }) => fetched(partition, offset))
     return choose(2) === 0 ? chunks : chunks.reverse()
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import type { Admin } from 'kafkajs'
 import { createGenerations } from '../../../src/bridge/engine/generations.js'
-import { BatchTooLarge, BridgeStopped, Fenced } from '../../../src/bridge/engine/sink.js'
+import { BatchTooLarge, BridgeStopped, TopicFenced } from '../../../src/bridge/engine/sink.js'
 import { kafkaLog } from '../../../src/bridge/kafka/log.js'
 import { progressTopic } from '../../../src/bridge/kafka/progress.js'
 import { type KafkaSettings, kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka/settings.js'
@@ -158,7 +158,7 @@ if (KAFKA_BROKERS) {
       await first.write([record(1n)], at(1n))
       const second = await sink.open(2, signal)
       const error = await first.write([record(2n)], at(2n)).catch((reason: unknown) => reason)
-      expect(error).to.be.instanceOf(Fenced)
+      expect(error).to.be.instanceOf(TopicFenced)
       await second.write([record(3n)], at(3n))
       await Promise.all([first.close(), second.close()])
       const seen = await readTopic(kafka, topic)

@@ -1,7 +1,7 @@
 import { createGenerations } from '../../../src/bridge/engine/generations.js'
 import { postgresLog } from '../../../src/bridge/postgres/log.js'
 import { postgresSinks, type Sinks } from '../../../src/bridge/service.js'
-import type { Log } from '../../../src/bridge/topic.js'
+import type { TopicLog } from '../../../src/bridge/topic.js'
 import type { Database } from '../../../src/platform/database.js'
 import type { Expected } from './orders.js'
 
@@ -24,7 +24,7 @@ export type Topics = {
   /** Begins the topic. */
   readonly begin: (database: Database, topic: string, partitions: number) => Promise<Sinks>
   /** What the HTTP route reads. */
-  readonly log: (database: Database, topic: string) => Log
+  readonly log: (database: Database, topic: string) => TopicLog
   readonly remove: (topic: string) => Promise<void>
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { sinksOf } from '../../../src/bridge/backend.js'
+import { createSinks } from '../../../src/bridge/backend.js'
 import { createGenerations } from '../../../src/bridge/engine/generations.js'
 import { kafkaClient, readKafkaSettings } from '../../../src/bridge/kafka/settings.js'
 import { spawnEventStore } from '../../../src/embedded/eventstore/spawn.js'
@@ -46,7 +46,7 @@ export const createRig = async ({ kafkaBrokers, leaseTtl = 300, through }: RigOp
   const database = connectDatabase(postgres.url)
   const store = connectStore(node.url)
   const topic = `faults-${process.pid}-${Date.now()}`
-  const sinks = sinksOf(database, { kafkaBrokers: kafkaBrokers && [...kafkaBrokers], topicPartitions: 4 })
+  const sinks = createSinks(database, { kafkaBrokers: kafkaBrokers && [...kafkaBrokers], topicPartitions: 4 })
   await createGenerations(database, sinks.kind).begin(topic, await sinks.prepare(topic))
   const setup: Setup = {
     ...{ eventstoreUrl: node.url, databaseUrl: postgres.url, kafkaBrokers, topic, leaseTtl },

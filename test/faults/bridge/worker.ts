@@ -1,6 +1,6 @@
 /** A bridge in a process of its own, as `rig.ts` starts it; it says over IPC how it is. */
 
-import { sinksOf } from '../../../src/bridge/backend.js'
+import { createSinks } from '../../../src/bridge/backend.js'
 import { createBridge } from '../../../src/bridge/engine/bridge.js'
 import { leaseOf } from '../../../src/bridge/service.js'
 import { connectStore } from '../../../src/eventstore/client.js'
@@ -27,7 +27,7 @@ const silent = { info: () => undefined, warn: () => undefined, error: () => unde
 const database = connectDatabase(databaseUrl, { connections: 3 })
 const store = connectStore(eventstoreUrl)
 const feed = createFeed({ store, log: silent })
-const sinks = sinksOf(database, { kafkaBrokers: kafkaBrokers && [...kafkaBrokers], topicPartitions: 4 })
+const sinks = createSinks(database, { kafkaBrokers: kafkaBrokers && [...kafkaBrokers], topicPartitions: 4 })
 const lease = { database, name: leaseOf(sinks.kind, topic), holder: `pid ${process.pid}`, ttl: leaseTtl }
 const bridge = createBridge({
   feed,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createRing } from '../../../src/eventstore/recent-events.js'
+import { createRecentEvents } from '../../../src/eventstore/recent-events.js'
 import { type Position, type RecordedEvent, type Store, StoreUnavailable } from '../../../src/eventstore/store.js'
 import type { Written } from './history.js'
 
@@ -7,8 +7,8 @@ import type { Written } from './history.js'
 export const createMemoryStore = () => {
   const log: RecordedEvent[] = []
   const revisions = new Map<string, number>()
-  let ring = createRing(1_000_000)
-  ring.begin(undefined)
+  let recent = createRecentEvents(1_000_000)
+  recent.begin(undefined)
   let cut = new AbortController()
   let down = false
 
@@ -29,7 +29,7 @@ export const createMemoryStore = () => {
         created: new Date(),
       }
       log.push(event)
-      ring.push(event)
+      recent.push(event)
     }
     return log.at(-1)!
   }
@@ -66,13 +66,13 @@ export const createMemoryStore = () => {
       const ended = AbortSignal.any([signal, cut.signal])
       let cursor = position
       while (!ended.aborted) {
-        const events = ring.after(cursor, 100)!
+        const events = recent.after(cursor, 100)!
         for (const event of events) {
           if (ended.aborted) break
           yield event
           cursor = { commit: event.position, prepare: event.position }
         }
-        if (events.length === 0) await ring.changed(ended)
+        if (events.length === 0) await recent.changed(ended)
       }
       if (!signal.aborted) throw new StoreUnavailable('cut')
     },
@@ -94,9 +94,9 @@ export const createMemoryStore = () => {
     /** As after a restore of an older backup. */
     truncate: (length: number) => {
       log.length = length
-      ring = createRing(1_000_000)
-      ring.begin(undefined)
-      for (const event of log) ring.push(event)
+      recent = createRecentEvents(1_000_000)
+      recent.begin(undefined)
+      for (const event of log) recent.push(event)
     },
   }
 }

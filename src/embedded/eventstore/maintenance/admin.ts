@@ -5,7 +5,7 @@ import type { Aside } from '../protocol/server.js'
 import type { Store } from '../storage/store.js'
 import { backupOf } from './backup.js'
 import type { Check, CheckStatus } from './check.js'
-import { type Progress, type ScavengeReport, scavenge } from './scavenge.js'
+import { type OnProgress, type ScavengeReport, scavenge } from './scavenge.js'
 import { type VerifyReport, verifyStore } from './verify.js'
 import type { ChainHead } from './verify-chain.js'
 
@@ -52,7 +52,7 @@ const statusOf = (store: Store, check: Check): StatusReport => {
 export const serveAdmin = (store: Store, check: Check, now: () => number): Aside => {
   let busy: string | undefined
 
-  const work = async (task: string, headers: IncomingHttpHeaders, progress: Progress): Promise<unknown> => {
+  const work = async (task: string, headers: IncomingHttpHeaders, progress: OnProgress): Promise<unknown> => {
     if (task === 'status') return statusOf(store, check)
     if (task === 'head') return { position: store.log.end(), chain: store.log.chain().toString('hex') } satisfies ChainHead
     if (task === 'scavenge') return scavenge(store, now(), progress)

@@ -13,7 +13,7 @@ import {
   writeEvent,
 } from '../storage/event.js'
 import { diskFiles, type Files } from '../storage/files.js'
-import { type Log, openLog } from '../storage/log/log.js'
+import { type EventLog, openLog } from '../storage/log/log.js'
 import { decodeHead, encodeHead, groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from '../storage/log/record.js'
 import { eachRecord } from '../storage/log/scan.js'
 import { isSegmentName, openSegment } from '../storage/log/segment.js'
@@ -90,7 +90,7 @@ const rewritten = (event: StoredEvent, rewrite: Rewrite): [NewEvent, Omit<Record
   ]
 }
 
-const groupsInto = (log: Log) => {
+const groupsInto = (log: EventLog) => {
   let buffer = Buffer.allocUnsafe(2 * groupBytes)
   let length = groupSize
 

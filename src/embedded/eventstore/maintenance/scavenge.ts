@@ -16,13 +16,13 @@ export type ScavengeReport = {
   readonly bytesAfter: number
 }
 
-export type Progress = (done: number, total: number) => void
+export type OnProgress = (done: number, total: number) => void
 
 /**
  * Rewrites the segments without what metadata, deletes and tombstones have made unreachable, while the store goes on: what was
  * removed is gone from the disk. Positions and revisions stay. Throws `Damaged`.
  */
-export const scavenge = async (store: Store, now: number, onProgress?: Progress): Promise<ScavengeReport> => {
+export const scavenge = async (store: Store, now: number, onProgress?: OnProgress): Promise<ScavengeReport> => {
   const { log } = store
   // What was written just now shall be looked at too, and the segment that is written to is not rewritten.
   await store.roll()

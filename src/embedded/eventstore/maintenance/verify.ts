@@ -10,7 +10,7 @@ import { eachRecord } from '../storage/log/scan.js'
 import { isSegmentName, openSegment, type Segment } from '../storage/log/segment.js'
 import { isSyncedEndName, readSyncedEnd } from '../storage/log/synced-end.js'
 import type { Store } from '../storage/store.js'
-import type { Progress } from './scavenge.js'
+import type { OnProgress } from './scavenge.js'
 import { type ChainHead, type ChainReport, followChain } from './verify-chain.js'
 
 export type VerifyReport = {
@@ -44,7 +44,7 @@ const reportOf = ({ last, chain, ...rest }: Findings): VerifyReport => ({ chain:
 const reading = { reading: <T>(_: Segment, use: () => Promise<T>): Promise<T> => use() }
 
 /** Reads all of a running store, checks every sum, the chain, and the index against the log. `sealed`: a head that its chain must hold. */
-export const verifyStore = async (store: Store, onProgress?: Progress, sealed?: ChainHead): Promise<VerifyReport> => {
+export const verifyStore = async (store: Store, onProgress?: OnProgress, sealed?: ChainHead): Promise<VerifyReport> => {
   const found = findings(sealed)
   const total = store.log.end()
   for (const segment of [...store.log.segments()]) {
@@ -55,7 +55,7 @@ export const verifyStore = async (store: Store, onProgress?: Progress, sealed?: 
 }
 
 export type VerifyOptions = {
-  readonly onProgress?: Progress
+  readonly onProgress?: OnProgress
   /** Whether a store that doesn't say where its log must end is no problem. */
   readonly endMayBeUnknown?: boolean
   readonly sealed?: ChainHead | undefined

@@ -5,7 +5,7 @@ import { DiskFull, diskFiles, type Files, isDiskFull } from './files.js'
 import { rebuildIndex } from './index/rebuild.js'
 import type { StreamEntry } from './index/rows.js'
 import { isIndexWhole, openStreamIndex, type StreamIndex } from './index/stream-index.js'
-import { type Log, openLog } from './log/log.js'
+import { type EventLog, openLog } from './log/log.js'
 import { groupOf } from './log/record.js'
 import { type Bounds, isMetadataStream, metadataBounds, metadataStreamOf, parseBounds, unbounded } from './metadata.js'
 import type { Settle } from './outcome.js'
@@ -38,7 +38,7 @@ export type Store = {
   /** A stream's event; `undefined` where it is no more. Throws `Damaged`. */
   readonly event: (stream: Stream, revision: number) => StoredEvent | undefined
   readonly index: StreamIndex
-  readonly log: Log
+  readonly log: EventLog
   readonly watchers: Watchers
   /** Whether the start has read all of the log, and so checked it; after a stop in order it reads none of it. */
   readonly wasRead: boolean
@@ -115,7 +115,7 @@ const begin = (store: Store): Promise<void> =>
     })
   })
 
-const lastCreated = async (log: Log): Promise<number> => {
+const lastCreated = async (log: EventLog): Promise<number> => {
   let before = log.end()
   for (let chunk = await log.backward(before); chunk; chunk = await log.backward(before)) {
     if (chunk.offsets.length > 0) return createdOf(openEvent(chunk.buffer, chunk.offsets[0]!))
@@ -130,7 +130,7 @@ type StoreSettings = {
   readonly onFull: StoreOptions['onFull'] | undefined
 }
 
-const storeOf = async (log: Log, index: StreamIndex, { now, wasRead, onFull }: StoreSettings): Promise<Store> => {
+const storeOf = async (log: EventLog, index: StreamIndex, { now, wasRead, onFull }: StoreSettings): Promise<Store> => {
   const knownBounds = new Map<string, Bounds>()
   const watchers = createWatchers()
   let created = await lastCreated(log)

@@ -2,7 +2,7 @@ import type { Decision } from './expected-revision.js'
 import { isDiskFull } from './files.js'
 import type { StreamIndex } from './index/stream-index.js'
 import { Damaged } from './log/errors.js'
-import type { Log } from './log/log.js'
+import type { EventLog } from './log/log.js'
 import type { Outcome, Settle } from './outcome.js'
 import type { WriteBatch, Written } from './write-batch.js'
 
@@ -29,7 +29,7 @@ export type Writer = {
 }
 
 export type WriterParts = {
-  readonly log: Log
+  readonly log: EventLog
   readonly index: StreamIndex
   /** A new batch, to be built on what is committed. */
   readonly newBatch: () => WriteBatch

@@ -1,5 +1,5 @@
 import { idBytesOf, openEvent, streamOf, tombstoneRevision } from '../event.js'
-import type { Log } from '../log/log.js'
+import type { EventLog } from '../log/log.js'
 import { decodeHead } from '../log/record.js'
 import type { StreamIndex } from './stream-index.js'
 
@@ -7,7 +7,7 @@ const flushAbove = 100_000
 
 /** Makes the index from the log. Throws `Damaged`. */
 export const rebuildIndex = async (
-  log: Log,
+  log: EventLog,
   index: StreamIndex,
   onProgress: (done: number, total: number) => void = () => undefined,
 ): Promise<void> => {

@@ -27,7 +27,7 @@ import {
 } from './synced-end.js'
 import { createTail } from './tail.js'
 
-export type Log = {
+export type EventLog = {
   /** The position after the last synced record. */
   readonly end: () => number
   /** Where the next group would begin. */
@@ -62,7 +62,7 @@ export type Log = {
 }
 
 export type OpenedLog = {
-  readonly log: Log
+  readonly log: EventLog
   /** What was noted of a store that was closed in order. */
   readonly closed: SyncedEnd | undefined
   /** Bytes of a torn group that were cut off. */
@@ -178,7 +178,7 @@ const recover = async (segments: readonly Segment[], noted: SyncedEnd | undefine
 
 type LogParts = { readonly syncedEnd: SyncedEndFiles; readonly chain: Buffer; readonly segmentBytes: number }
 
-const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, segmentBytes, ...parts }: LogParts): Log => {
+const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, segmentBytes, ...parts }: LogParts): EventLog => {
   let { chain } = parts
   const tail = createTail()
   const active = (): Segment => segments.at(-1)!
@@ -196,7 +196,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, s
     return Math.max(0, low - 1)
   }
 
-  const reading: Log['reading'] = async (segment, use) => {
+  const reading: EventLog['reading'] = async (segment, use) => {
     segment.readers++
     try {
       return await use()
@@ -210,7 +210,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, s
     if (active().bytes > 0) segments.push(await createSegment(files, folder, end(), chain))
   }
 
-  const commit: Log['commit'] = async (group) => {
+  const commit: EventLog['commit'] = async (group) => {
     const segment = active()
     const link = linkOf(chain, segment.end, group.length - groupSize, hashesIn(group.subarray(groupSize)))
     sealGroup(group, segment.end, segment.salt, link)
@@ -230,7 +230,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, s
     await endOfGroups(segment, segment.end)
   }
 
-  const forward: Log['forward'] = async (position, bytes = chunkBytes) => {
+  const forward: EventLog['forward'] = async (position, bytes = chunkBytes) => {
     if (position >= end()) return undefined
     const recent = end() - position <= closeBehind ? tail.from(position) : undefined
     if (recent) return recent
@@ -247,7 +247,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, s
     return forward(position, missing)
   }
 
-  const backward: Log['backward'] = async (position, bytes = chunkBytes) => {
+  const backward: EventLog['backward'] = async (position, bytes = chunkBytes) => {
     let index = indexAt(position)
     let before = offsetOf(segments[index]!, position)
     while (before === 0) {
@@ -265,7 +265,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, s
     return backward(position, missing)
   }
 
-  const record: Log['record'] = (position, size) => {
+  const record: EventLog['record'] = (position, size) => {
     const recent = tail.record(position, size)
     if (recent) return recent
     const segment = segments[indexAt(position)]!
@@ -291,7 +291,7 @@ const logOf = (files: Files, folder: string, segments: Segment[], { syncedEnd, s
     return isWhole(bytes, 0, size, position, segment.salt)
   }
 
-  const align: Log['align'] = async (position) => {
+  const align: EventLog['align'] = async (position) => {
     if (position <= 0) return 0
     if (position >= end()) return end()
     if (await beginsRecord(position)) return position
