@@ -70,7 +70,9 @@ const all = async (own: Loaded, other: Loaded | undefined, named = ''): Promise<
     for (const count of row.connections ? [row.connections] : connections) {
       const result = await compare({ ...row, name: `${row.name}${named}` }, count, own, other, options)
       const beside = result.ratio === undefined ? '' : `, ${result.ratio.toFixed(2)} of the other`
-      tell(`${result.row} at ${count}: ${Math.round(result.ours.rate)}/s${beside}`)
+      tell(
+        `${result.row} at ${count}: ${Math.round(result.ours.rate)}/s${beside}; the slowest took ${Math.round(result.ours.slowest)} ms`,
+      )
       results.push(result)
     }
   }

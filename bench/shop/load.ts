@@ -19,6 +19,7 @@ export type LoadResult = {
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
+  readonly slowest: number
   /** All other answers, by status; 0: the connection broke. */
   readonly others: { readonly [status: string]: number }
   /** Answers that came with a warning that they may be old. */
@@ -65,7 +66,10 @@ const run = async (target: Target, { request, connections, seconds, narrow = {} 
   const sorted = Float64Array.from(times).sort()
   const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? Number.NaN
   const count = times.length
-  return { count, seconds: (last - began) / 1_000, p50: at(0.5), p99: at(0.99), others, stale, micros: (user + system) / count }
+  return {
+    ...{ count, seconds: (last - began) / 1_000, p50: at(0.5), p99: at(0.99), slowest: sorted.at(-1) ?? Number.NaN },
+    ...{ others, stale, micros: (user + system) / count },
+  }
 }
 
 type Answer = { readonly status: number; readonly stale: boolean }

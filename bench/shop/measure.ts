@@ -20,6 +20,7 @@ export type Measured = {
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
+  readonly slowest: number
   /** Microseconds of CPU for each answer, until the shop was quiet again. */
   readonly cpu: Usage
   /** Bytes, when it was quiet again. */
@@ -66,13 +67,13 @@ export const measure = async (shop: Loaded, load: Load, beside?: Pick<Load, 'req
   const before = cpuByPart(shop.pids)
   const going = beside && shop.aside({ ...beside, seconds: load.seconds + 1 })
   if (going) await sleep(500)
-  const { count, seconds, p50, p99, others, stale, micros } = await shop.load(load)
+  const { count, seconds, p50, p99, slowest, others, stale, micros } = await shop.load(load)
   await going
   await quiet(shop.pids)
   const after = cpuByPart(shop.pids)
   const each = (part: keyof Usage): number => ((after[part] - before[part]) / count) * 1e6
   const cpu = { app: each('app'), 'event store': each('event store'), Postgres: each('Postgres') }
-  return { rate: count / seconds, p50, p99, cpu, memory: memoryByPart(shop.pids), load: micros, others, stale }
+  return { rate: count / seconds, p50, p99, slowest, cpu, memory: memoryByPart(shop.pids), load: micros, others, stale }
 }
 
 const patience = 30_000
@@ -105,6 +106,7 @@ export const medians = (rounds: readonly Measured[]): Measured => {
     rate: of(({ rate }) => rate),
     p50: of(({ p50 }) => p50),
     p99: of(({ p99 }) => p99),
+    slowest: Math.max(...rounds.map(({ slowest }) => slowest)),
     cpu: parts('cpu'),
     memory: parts('memory'),
     load: of(({ load }) => load),

@@ -13,6 +13,11 @@ export type Follower = {
    * this part is behind. `live`: they came through the shared subscription. What it throws ends the following.
    */
   readonly onBatch: (events: readonly RecordedEvent[], context: { readonly live: boolean }) => Promise<void> | void
+  /**
+   * Milliseconds to wait after a batch of several live events, so that the next is larger: for a part that pays by the batch. One event
+   * alone is handed on, and followed by the next, at once. Default 0.
+   */
+  readonly restAfterSeveral?: number
 }
 
 /** The one subscription of a process to `$all` (system events excluded), shared by everything that wants events. */
@@ -79,7 +84,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
     }
   }
 
-  const follow: Feed['follow'] = async ({ after, signal, onBatch }) => {
+  const follow: Feed['follow'] = async ({ after, signal, onBatch, restAfterSeveral = 0 }) => {
     running ??= Promise.all([shared(), probing()])
     const ended = AbortSignal.any([signal, closing.signal])
     const pause = backoff(ended)
@@ -97,6 +102,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
         await onBatch(events, { live: true })
         cursor = positionOf(events.at(-1))
         pause.reset()
+        if (restAfterSeveral > 0 && events.length > 1) await sleep(restAfterSeveral, ended)
       }
     }
   }
