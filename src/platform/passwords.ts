@@ -1,7 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
+import { createHash } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import bcrypt from 'bcrypt'
+import { Piscina } from 'piscina'
 import { Unavailable } from './errors.js'
+import { costOf, type HashingTask } from './hashing-thread.js'
 
 /** Passwords of any script and length: bcrypt reads 72 bytes and stops at a NUL, so it is given a digest of all of them. Both throw `TooManyPasswords`. */
 export type Passwords = {
@@ -21,7 +23,7 @@ export class TooManyPasswords extends Unavailable {
 export type PasswordSettings = {
   /** bcrypt's: the logarithm of its rounds. */
   readonly cost: number
-  /** Hashes made at the same time, each in a thread. Default: one core less than there are, so that requests keep one. */
+  /** Hashes made at the same time, each in a thread. Default 1: as many processes answer requests as there are cores to spare. */
   readonly atOnce?: number
   /** How many may wait for each of those. Default 64: some seconds at the usual costs. */
   readonly waiting?: number
@@ -35,53 +37,47 @@ const digest = (password: string): string => {
   return createHash('sha256').update(normal).digest('base64')
 }
 
-/** Hashes in threads, a few at a time: what is flooded with passwords goes on answering everything else. */
-export const createPasswords = ({ cost, atOnce = coresToSpare(), waiting = 64 }: PasswordSettings): Passwords => {
-  const inTurn = createQueue(atOnce, waiting * atOnce)
-  const nobodys = bcrypt.hash(randomBytes(32).toString('base64'), cost)
+/**
+ * Added to the niceness of the threads that hash, where the system has threads of different niceness (Linux): what is flooded with
+ * passwords goes on answering everything else, and logs in with what is left.
+ */
+const niceness = 10
 
-  const compare = async (digested: string, hash: string | undefined): Promise<boolean> => {
-    const against = hash ?? (await nobodys)
-    if ((await bcrypt.compare(digested, against)) && hash !== undefined) return true
-    // Each cost takes as long as all below it: with this, a wrong guess at a cheaper hash takes as long as one at nobody's.
-    for (let cheaper = costOf(against); cheaper > 0 && cheaper < cost; cheaper++) await bcrypt.hash(digested, cheaper)
-    return false
-  }
+/** Milliseconds that a thread with nothing to do is kept. */
+const idle = 60_000
 
-  return {
-    hash: (password) => inTurn(() => bcrypt.hash(digest(password), cost)),
-    matches: (password, hash) => inTurn(() => compare(digest(password), hash)),
-    isOutdated: (hash) => costOf(hash) < cost,
-  }
-}
-
-/** bcrypt's, of a hash. */
-const costOf = (hash: string): number => Number(/^\$2[aby]\$(\d\d)\$/.exec(hash)?.[1] ?? 0)
-
-const coresToSpare = (): number => Math.max(1, availableParallelism() - 1)
-
-/** Runs so many at a time, and keeps so many waiting, in the order in which they came. */
-const createQueue = (atOnce: number, most: number) => {
-  const waiting: (() => void)[] = []
-  let running = 0
-
-  const next = (): void => {
-    running--
-    waiting.shift()?.()
-  }
-
-  return <Value>(work: () => Promise<Value>): Promise<Value> => {
-    const result = new Promise<Value>((resolve, reject) => {
-      const begin = () => {
-        running++
-        work().then(resolve, reject).finally(next)
-      }
-      if (running < atOnce) begin()
-      else if (waiting.length < most) waiting.push(begin)
-      else reject(new TooManyPasswords(`${waiting.length} passwords wait to be hashed`))
-    })
+/** Hashes in threads, a few at a time, in the order in which they came. */
+export const createPasswords = ({ cost, atOnce = 1, waiting = 64 }: PasswordSettings): Passwords => {
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const pool = new Piscina({
+    filename: fileURLToPath(new URL(`./hashing-thread.${ending}`, import.meta.url)),
+    minThreads: 0,
+    maxThreads: atOnce,
+    idleTimeout: idle,
+    niceIncrement: niceness,
+  })
+  const inThread = <Value>(task: HashingTask): Promise<Value> => {
+    const { queueSize } = pool
+    const result: Promise<Value> =
+      queueSize < waiting * atOnce
+        ? pool.run(task)
+        : Promise.reject(new TooManyPasswords(`${queueSize} passwords wait to be hashed`))
     // Whoever asked may look at it only later, or fail before that.
     result.catch(() => undefined)
     return result
   }
+  const nobodys = hashOfNobody(cost)
+  return {
+    hash: (password) => inThread<string>({ do: 'hash', password: digest(password), cost }),
+    // Nobody's hash is of no password.
+    matches: (password, hash) =>
+      inThread<boolean>({ do: 'compare', password: digest(password), hash: hash ?? nobodys, asOf: cost }),
+    isOutdated: (hash) => costOf(hash) < cost,
+  }
+}
+
+/** A salt, and behind it 31 characters of the same alphabet that no password was made into. */
+const hashOfNobody = (cost: number): string => {
+  const characters = () => bcrypt.genSaltSync(cost).slice('$2b$00$'.length)
+  return bcrypt.genSaltSync(cost) + (characters() + characters()).slice(0, 31)
 }

@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { createPasswords, TooManyPasswords } from '../../src/platform/passwords.js'
 
@@ -29,6 +30,18 @@ describe('passwords', () => {
     expect(outcomes.slice(0, 8)).to.deep.equal(Array(8).fill('made'))
     for (const refused of outcomes.slice(8)) expect(refused).to.be.instanceOf(TooManyPasswords)
     expect(await outcome(few.matches('correct horse', undefined))).to.equal('made')
+  })
+
+  it('are hashed in threads that leave the processor to others', async function () {
+    if (process.platform !== 'linux') return this.skip()
+    await passwords.hash('correct horse')
+    const threads = await readdir('/proc/self/task')
+    const niceness = threads.map(async (thread) => {
+      const stat = await readFile(`/proc/self/task/${thread}/stat`, 'utf8').catch(() => '')
+      // The 19th field; the second, in brackets, may hold spaces.
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+    })
+    expect(await Promise.all(niceness)).to.include(10)
   })
 
   it('take as long to compare with nobody’s hash as with one', async function () {
