@@ -1,7 +1,8 @@
 import { joinEmbedded, type Parts, startEmbedded } from './embedded/index.js'
 import { connectStore } from './eventstore/client.js'
-import { storeIdentity } from './eventstore/identity.js'
+import { type StoreIdentity, storeIdentity } from './eventstore/identity.js'
 import { type Store, StoreUnavailable } from './eventstore/store.js'
+import { withTlsGuess } from './eventstore/tls-guess.js'
 import { backoff, orAborted } from './platform/async.js'
 import type { Config } from './platform/config.js'
 import { connectDatabase, type Database, migrate } from './platform/database.js'
@@ -56,7 +57,7 @@ export const connect = async (config: Config, options: ConnectOptions): Promise<
     const secrets = await readSecrets(config)
     const [{ storeId }] = await Promise.all([
       eventually(nameOf('the event store', 'EVENTSTORE_URL', config.eventstoreUrl), log, signal, () =>
-        storeIdentity(store, secrets.emailKey),
+        identityOf(store, eventstoreUrl, secrets.emailKey),
       ),
       eventually(nameOf('Postgres', 'DATABASE_URL', config.databaseUrl), log, signal, () => migrate(databaseUrl)),
     ])
@@ -64,6 +65,16 @@ export const connect = async (config: Config, options: ConnectOptions): Promise<
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** Asks for all the rights that the shop needs, so that the start says which are missing, and not a feed later on. */
+const identityOf = async (store: Store, url: string, emailKey: string): Promise<StoreIdentity> => {
+  try {
+    await store.last()
+    return await storeIdentity(store, emailKey)
+  } catch (error) {
+    throw await withTlsGuess(url, error)
   }
 }
 
@@ -92,6 +103,8 @@ const eventually = async <T>(what: string, log: Log, signal: AbortSignal, work: 
       signal.throwIfAborted()
       const { message, code = '' } = error as NodeJS.ErrnoException
       if (refused.test(code)) throw new Unreachable(`${what} refuses: ${message}`, { cause: error })
+      if (error instanceof StoreUnavailable && error.missing !== undefined)
+        throw new Unreachable(`${what} can't be used: ${error.missing}`, { cause: error })
       if (!isAway(error)) throw error
       const waited = Math.round((performance.now() - began) / 1_000)
       if (performance.now() - began > patience)

@@ -293,8 +293,10 @@ const readModelsThere = async ({ projectionHealth }: Running): Promise<void> => 
 /** A bridge that has stopped is shown, but the shop can serve without it. */
 const health = async ({ feed, projectionHealth, workers, bridge }: Running) => {
   const projections = await projectionHealth().catch(() => undefined)
-  const eventstore = feed.healthy(5_000)
+  const problem = feed.problem()
+  const eventstore = problem === undefined && feed.healthy(5_000)
   const bridges = workers.bridges ? await workers.bridges() : bridge?.describe()
-  const parts = { eventstore, postgres: projections !== undefined, projections, bridges }
+  const missing = problem?.missing && { eventstoreMissing: problem.missing }
+  const parts = { eventstore, ...missing, postgres: projections !== undefined, projections, bridges }
   return { ready: eventstore && projections?.ready === true, parts }
 }

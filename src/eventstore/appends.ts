@@ -4,7 +4,8 @@ import { unpackToCommandError } from '@eventstore/db-client/dist/streams/appendT
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { eachField, readVarint } from '../platform/protobuf.js'
 import { encodeAppend } from './append-encode.js'
-import { type Channel, type Message, messagesOf, NotLeader, statusOf, unavailable } from './grpc.js'
+import { unavailable } from './failures.js'
+import { type Channel, type Message, messagesOf, NotLeader, statusOf } from './grpc.js'
 import { readPosition } from './scan-decode.js'
 import { type NewEvent, noStream } from './store.js'
 

@@ -1,14 +1,13 @@
 import type { EventEmitter } from 'node:events'
 import {
-  CancelledError,
   EventStoreDBClient,
   jsonEvent,
   type StreamingRead,
   StreamNotFoundError,
-  UnknownError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
 import { type Appended, type Appends, createAppends } from './appends.js'
+import { isInsideRecord, unavailable } from './failures.js'
 import { createChannel } from './grpc.js'
 import { subscribeAll } from './live.js'
 import {
@@ -16,6 +15,7 @@ import {
   type NewEvent,
   noStream,
   type Position,
+  PositionLost,
   type RecordedEvent,
   type Store,
   StoreUnavailable,
@@ -86,7 +86,8 @@ export const connectStore = (url: string, { through = 'direct' }: { readonly thr
         yield recorded(event as ClientEvent)
       }
     } catch (error) {
-      if (!signal?.aborted) throw unavailable(error)
+      if (signal?.aborted) return
+      throw after && isInsideRecord(error) ? new PositionLost(after, { cause: error }) : unavailable(error)
     } finally {
       signal?.removeEventListener('abort', stop)
       await stream.cancel()
@@ -130,6 +131,13 @@ export const connectStore = (url: string, { through = 'direct' }: { readonly thr
     }
   }
 
+  /** Whether the position is refused as one inside an event. A store that is away makes it no such thing. */
+  const standsInside = (position: Position): Promise<boolean> =>
+    page({ fromPosition: position, maxCount: 1 }, defaultTimeout).then(
+      () => false,
+      (error: StoreUnavailable) => isInsideRecord(error.cause),
+    )
+
   const eventAt: Store['eventAt'] = async (position) => {
     const [event] = await page({ fromPosition: position, maxCount: 1 }, defaultTimeout).catch((error: StoreUnavailable) => {
       if (isInsideRecord(error.cause)) return []
@@ -138,7 +146,7 @@ export const connectStore = (url: string, { through = 'direct' }: { readonly thr
     return event && event.position!.commit === position.commit ? recorded(event) : undefined
   }
 
-  const subscribe: Store['subscribe'] = (after, options) => subscribeAll(channel, after, options)
+  const subscribe: Store['subscribe'] = (after, options) => subscribeAll(channel, after, options, standsInside)
 
   const close = (): Promise<void> => {
     channel.close()
@@ -167,10 +175,6 @@ const appendByClient = async (
 
 /** The loop over a stream throws its errors; one that comes when nobody loops any more must not end the process. */
 const heard = <S extends EventEmitter>(stream: S): S => stream.on('error', () => undefined)
-
-/** How a store refuses to read `$all` from inside a record: 24.10 names it; 23.10 says the same of a log that is damaged. */
-const isInsideRecord = (cause: unknown): boolean =>
-  cause instanceof UnknownError && /ReadAllResult: (InvalidPosition|Error)$/.test(cause.message)
 
 const isSystem = (type: string): boolean => type.startsWith('$')
 
@@ -224,15 +228,3 @@ const within = <T>(work: Promise<T>, milliseconds: number, giveUp?: () => void):
     }, milliseconds)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
-
-const unavailable = (error: unknown): StoreUnavailable => {
-  if (error instanceof StoreUnavailable) return error
-  const message =
-    error instanceof CancelledError
-      ? 'the event store cancelled the call'
-      : error instanceof Error
-        ? error.message
-        : String(error)
-  // The embedded store's words; they are all that a client gets of a refused append.
-  return new StoreUnavailable(message, { cause: error, full: message.includes("the event store's disk is full") })
-}

@@ -22,12 +22,17 @@ export type Follower = {
 
 /** The one subscription of a process to `$all` (system events excluded), shared by everything that wants events. */
 export type Feed = {
-  /** Resolves when the follower's signal aborts or the feed closes; rejects with what `onBatch` threw. Waits out a store that is away. */
+  /**
+   * Resolves when the follower's signal aborts or the feed closes; rejects with what `onBatch` threw, and with `PositionLost`. Waits
+   * out a store that is away.
+   */
   readonly follow: (follower: Follower) => Promise<void>
   /** Milliseconds since the moment up to which it is known that every event of the store has arrived here. */
   readonly behindFor: () => number
   /** Whether that is at most so many milliseconds. */
   readonly healthy: (milliseconds: number) => boolean
+  /** Why the store was not reached the last time that it was asked, where it did not merely take its time. */
+  readonly problem: () => StoreUnavailable | undefined
   /** The newest event that arrived, or that was there when the subscription began. */
   readonly head: () => Position | undefined
   readonly close: () => Promise<void>
@@ -42,32 +47,56 @@ export type FeedOptions = {
   readonly maxBatch?: number
   /** Milliseconds between two looks at how far the store is. */
   readonly probeEvery?: number
+  /** Milliseconds without an event, while the store has more, after which the subscription is begun again. Default 10,000. */
+  readonly silentFor?: number
 }
 
 /**
  * Subscribes when the first follower comes. The memory is bounded by the events that it keeps: a follower that is slower reads the
  * store by itself until it has caught up.
  */
-export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEvery = 400 }: FeedOptions): Feed => {
+export const createFeed = ({
+  store,
+  log,
+  keep = 4096,
+  maxBatch = 1000,
+  probeEvery = 400,
+  silentFor = 10_000,
+}: FeedOptions): Feed => {
   const closing = new AbortController()
   const recent = createRecentEvents(keep)
   const probe = createProbe(recent)
+  const warn = warner(log)
+  const broken = new AbortController()
   let running: Promise<unknown> | undefined
+  let problem: StoreUnavailable | undefined
+  let silence = new AbortController()
 
   const shared = async (): Promise<void> => {
-    const pause = backoff(closing.signal)
+    const pause = backoff(closing.signal, { most: 1_000 })
     while (!closing.signal.aborted) {
+      silence = new AbortController()
+      const signal = AbortSignal.any([closing.signal, silence.signal])
       try {
         if (!recent.begun()) recent.begin(positionOf(await store.last()))
-        for await (const event of store.subscribe(recent.head(), { signal: closing.signal, onConfirmed: pause.reset })) {
+        for await (const event of store.subscribe(recent.head(), { signal, onConfirmed: pause.reset })) {
           recent.push(event)
           probe.arrived()
         }
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
-        log.warn({ err: error }, 'the subscription broke; subscribing again')
+        warn(error, 'the subscription broke; subscribing again')
         await pause()
       }
+    }
+  }
+
+  /** Nothing helps against what is no outage: whoever follows is told, and looks for itself what has become of its place. */
+  const sharing = async (): Promise<void> => {
+    try {
+      await shared()
+    } catch (error) {
+      broken.abort(error)
     }
   }
 
@@ -76,17 +105,24 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
       const before = performance.now()
       try {
         probe.saw(before, positionOf(await store.last(2_000)))
+        problem = undefined
+        if (probe.silentFor() > silentFor) {
+          log.warn('the subscription brings nothing though the store has more; subscribing again')
+          probe.forgive()
+          silence.abort()
+        }
       } catch (error) {
-        // The time that has passed since the last answer is what `behindFor` tells.
         if (!(error instanceof StoreUnavailable)) throw error
+        // One that only takes its time has no cause: how long it has taken is what `behindFor` tells.
+        if (error.cause !== undefined) problem = error
       }
       await sleep(probeEvery, closing.signal)
     }
   }
 
   const follow: Feed['follow'] = async ({ after, signal, onBatch, restAfterSeveral = 0 }) => {
-    running ??= Promise.all([shared(), probing()])
-    const ended = AbortSignal.any([signal, closing.signal])
+    running ??= Promise.all([sharing(), probing()])
+    const ended = AbortSignal.any([signal, closing.signal, broken.signal])
     const pause = backoff(ended)
     let cursor = after
     while (!ended.aborted) {
@@ -105,6 +141,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
         if (restAfterSeveral > 0 && events.length > 1) await sleep(restAfterSeveral, ended)
       }
     }
+    if (!signal.aborted && !closing.signal.aborted) broken.signal.throwIfAborted()
   }
 
   const catchUp = async (
@@ -120,7 +157,7 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
       for (;;) {
         const batch = await batches.next().catch((error: unknown) => {
           if (!(error instanceof StoreUnavailable)) throw error
-          log.warn({ err: error }, 'catching up broke off; reading on')
+          warn(error, 'catching up broke off; reading on')
           return undefined
         })
         if (!batch || batch.length === 0 || signal.aborted) return cursor
@@ -138,11 +175,27 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
     follow,
     behindFor: probe.behindFor,
     healthy: (milliseconds) => probe.behindFor() <= milliseconds,
+    problem: () => problem,
     head: recent.head,
     close: async () => {
       closing.abort()
       await running
     },
+  }
+}
+
+const minute = 60_000
+
+/** Says what waiting doesn't help with once a minute, with what is missing: the same is found again and again. */
+const warner = (log: FeedOptions['log']) => {
+  let said: string | undefined
+  let at = Number.NEGATIVE_INFINITY
+  return (error: StoreUnavailable, what: string): void => {
+    const { missing } = error
+    if (missing !== undefined && missing === said && performance.now() - at < minute) return
+    said = missing
+    at = performance.now()
+    log.warn({ err: error }, missing === undefined ? what : `the event store (EVENTSTORE_URL) can't be used: ${missing}`)
   }
 }
 
@@ -153,16 +206,26 @@ export const createFeed = ({ store, log, keep = 4096, maxBatch = 1000, probeEver
 const createProbe = (recent: RecentEvents) => {
   let current = Number.NEGATIVE_INFINITY
   let seen: { readonly when: number; readonly head: Position }[] = []
-  const arrived = (): void => {
+  /** Since when the store has had more than has arrived, without any of it arriving. */
+  let waiting: number | undefined
+  const take = (): void => {
     const head = recent.head()
     while (head && seen[0] && seen[0].head.commit <= head.commit) current = Math.max(current, seen.shift()!.when)
   }
   return {
-    arrived,
+    arrived: (): void => {
+      waiting = undefined
+      take()
+    },
     saw: (when: number, head: Position | undefined): void => {
       if (head) seen = [...seen.slice(-9), { when, head }]
       else if (recent.begun()) current = when
-      if (recent.begun()) arrived()
+      if (recent.begun()) take()
+      waiting = seen.length > 0 && recent.begun() ? (waiting ?? when) : undefined
+    },
+    silentFor: (): number => (waiting === undefined ? 0 : performance.now() - waiting),
+    forgive: (): void => {
+      waiting = undefined
     },
     behindFor: (): number => performance.now() - current,
   }

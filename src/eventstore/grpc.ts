@@ -5,6 +5,7 @@ import { parseConnectionString } from '@eventstore/db-client/dist/Client/parseCo
 import gossip from '@eventstore/db-client/generated/gossip_pb.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import { sleep } from '../platform/async.js'
+import { unavailable } from './failures.js'
 import { StoreUnavailable } from './store.js'
 
 // gRPC over Node's HTTP/2, for the calls that carry every event: the client's own takes several times as long for each message.
@@ -21,9 +22,6 @@ export class NotLeader extends Error {
     this.leader = leader
   }
 }
-
-export const unavailable = (error: unknown): StoreUnavailable =>
-  error instanceof StoreUnavailable ? error : new StoreUnavailable((error as Error).message, { cause: error })
 
 /** Bytes that may be on their way: enough to keep both sides busy, and held in memory by each reader. */
 const windowSize = 1024 * 1024
@@ -132,7 +130,12 @@ export const statusOf = (call: ClientHttp2Stream): (() => Promise<void>) => {
       throw new NotLeader({ address: `${all['leader-endpoint-host']}`, port: Number(all['leader-endpoint-port']) })
     }
     const message = querystring.unescape(`${all['grpc-message'] ?? ''}`)
-    throw new StoreUnavailable(`the event store ended the call: ${message || `status ${all['grpc-status'] ?? 'unknown'}`}`)
+    const status = Number(all['grpc-status'])
+    throw unavailable(
+      Object.assign(new Error(`the event store ended the call: ${message || `status ${all['grpc-status'] ?? 'unknown'}`}`), {
+        ...(Number.isInteger(status) && { code: status }),
+      }),
+    )
   }
 }
 

@@ -1,18 +1,23 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
-import { type Channel, framed, messagesOf, NotLeader, statusOf, unavailable } from './grpc.js'
+import { mayBeInsideRecord, unavailable } from './failures.js'
+import { type Channel, framed, messagesOf, NotLeader, statusOf } from './grpc.js'
 import { decodeEvent, recorded } from './scan-decode.js'
-import { type Position, type RecordedEvent, StoreUnavailable, type SubscribeOptions } from './store.js'
+import { type Position, PositionLost, type RecordedEvent, StoreUnavailable, type SubscribeOptions } from './store.js'
 
 const path = '/event_store.client.streams.Streams/Read'
 /** Of a `ReadResp`, as the first byte of the message: its field 2, of the wire type for messages. */
 const confirmation = 0x12
 
-/** See `Store.subscribe`. The client's own subscription costs several times as much for each event. */
+/**
+ * See `Store.subscribe`. The client's own subscription costs several times as much for each event. `standsInside` reads the position to
+ * tell whether it is inside an event: how a subscription ends doesn't tell it for sure.
+ */
 export async function* subscribeAll(
   channel: Channel,
   after: Position | undefined,
   { signal, onConfirmed }: SubscribeOptions,
+  standsInside: (position: Position) => Promise<boolean>,
 ): AsyncGenerator<RecordedEvent> {
   if (signal.aborted) return
   const call = await channel.call(path)
@@ -36,6 +41,7 @@ export async function* subscribeAll(
   } catch (error) {
     if (signal.aborted) return
     if (error instanceof NotLeader) channel.redirect(error.leader)
+    if (after && mayBeInsideRecord(error) && (await standsInside(after))) throw new PositionLost(after, { cause: error })
     throw unavailable(error)
   } finally {
     signal.removeEventListener('abort', stop)

@@ -2,6 +2,7 @@ import type { ClientHttp2Session } from 'node:http2'
 import { parseConnectionString } from '@eventstore/db-client/dist/Client/parseConnectionString.js'
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import { isInsideRecord, unavailable } from './failures.js'
 import {
   type Connection,
   discover,
@@ -12,10 +13,9 @@ import {
   NotLeader,
   openSession,
   statusOf,
-  unavailable,
 } from './grpc.js'
 import { decodeEvent, type ScannedEvent } from './scan-decode.js'
-import { type Position, StoreUnavailable } from './store.js'
+import { type Position, PositionLost, StoreUnavailable } from './store.js'
 
 export type ScanOptions = {
   /** Begins after this position (exclusive); left out: at the start. */
@@ -33,7 +33,7 @@ const redirects = 3
 
 /**
  * Reads `$all` in bulk, the system's events included: the client's own call over Node's HTTP/2, decoded by hand. Answers arrays, so
- * that a reader of millions waits a few thousand times. Throws `StoreUnavailable`.
+ * that a reader of millions waits a few thousand times. Throws `StoreUnavailable`, and `PositionLost` where `after` is inside an event.
  */
 export async function* scanAll(url: string, options: ScanOptions = {}): AsyncGenerator<readonly ScannedEvent[], void> {
   const connection = parseConnectionString(url)
@@ -51,6 +51,7 @@ export async function* scanAll(url: string, options: ScanOptions = {}): AsyncGen
       return
     } catch (error) {
       const leader = error instanceof NotLeader ? error.leader : undefined
+      if (after && isInsideRecord(error)) throw new PositionLost(after, { cause: error })
       if (!leader || after !== options.after) throw unavailable(error)
       endpoint = leader
     } finally {

@@ -46,15 +46,34 @@ export class WrongRevision extends Error {
   override readonly name = 'WrongRevision'
 }
 
+type Reasons = ErrorOptions & { readonly full?: boolean; readonly missing?: string }
+
+/**
+ * No event stands at the position after which was to be read: the store was put back to an older state and has grown since, or it is
+ * another one. Trying again doesn't help.
+ */
+export class PositionLost extends Error {
+  override readonly name = 'PositionLost'
+  constructor({ commit }: Position, options?: ErrorOptions) {
+    super(
+      `no event of the event store stands at position ${commit}: it was put back to an older state, or is another one`,
+      options,
+    )
+  }
+}
+
 /** The store did not answer, or not usably. What an append asked for may or may not have happened. */
 export class StoreUnavailable extends Unavailable {
   override readonly name = 'StoreUnavailable'
   override readonly outside: string
   /** Its disk is full: nothing of this append was written, and trying again helps only when there is space. Reads go on. */
   readonly full: boolean
-  constructor(message = '', { full = false, ...options }: ErrorOptions & { readonly full?: boolean } = {}) {
+  /** What its address lacks, for whoever runs the shop, where the store is there and waiting doesn't help: a right, a certificate. */
+  readonly missing: string | undefined
+  constructor(message = '', { full = false, missing, ...options }: Reasons = {}) {
     super(message, options)
     this.full = full
+    this.missing = missing
     this.outside = full
       ? "the event store's disk is full: nothing can be written until there is space again; reads go on"
       : 'the event store does not answer; try again in a moment'
@@ -86,7 +105,10 @@ export type Store = {
     expectedRevision: number,
     timeout?: number,
   ) => Promise<{ readonly revision: number; readonly position: bigint }>
-  /** `$all` without system events, after the position (exclusive), to the end. Stops when the consumer does, or `signal` aborts. */
+  /**
+   * `$all` without system events, after the position (exclusive), to the end. Stops when the consumer does, or `signal` aborts. Throws
+   * `PositionLost` where the position is inside an event, and `StoreUnavailable`.
+   */
   readonly readAll: (after?: Position, options?: { readonly signal?: AbortSignal }) => AsyncIterable<RecordedEvent>
   /** The newest event of `$all` that is not a system event. Throws `StoreUnavailable` after `timeout` milliseconds (default 5,000). */
   readonly last: (timeout?: number) => Promise<RecordedEvent | undefined>
@@ -94,7 +116,8 @@ export type Store = {
   readonly eventAt: (position: Position) => Promise<RecordedEvent | undefined>
   /**
    * `$all` without system events, after the position, and then what comes live, until `signal` aborts (ends) or the connection
-   * breaks (throws `StoreUnavailable`). `onConfirmed` is called when the store has accepted the subscription.
+   * breaks (throws `StoreUnavailable`). `onConfirmed` is called when the store has accepted the subscription. Throws `PositionLost`
+   * where the position is inside an event: after `onConfirmed`, as a store tells it so.
    */
   readonly subscribe: (after: Position | undefined, options: SubscribeOptions) => AsyncIterable<RecordedEvent>
   readonly close: () => Promise<void>
