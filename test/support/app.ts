@@ -39,17 +39,22 @@ export const startTestApp = async (env: NodeJS.ProcessEnv = {}, role: ProcessRol
   const data = await mkdtemp(join(tmpdir(), 'tillroll-app-'))
   const [eventstore, database] = await Promise.all([startEventStore(), createDatabase()])
   const stores = { TILLROLL_DATA: data, EVENTSTORE_URL: eventstore.url, DATABASE_URL: database.url }
-  return start({ ...settings, ...stores, ...env }, role, async () => {
+  return startAppOn({ ...stores, ...env }, { role }, async () => {
     await eventstore.stop()
     await database.drop()
     await rm(data, { recursive: true })
   })
 }
 
-const start = async (env: NodeJS.ProcessEnv, role: ProcessRole, end: () => Promise<void>): Promise<TestApp> => {
-  const config = readConfig(env)
+/** The same on the stores that `env` names. `end` is called when it has stopped. */
+export const startAppOn = async (
+  env: NodeJS.ProcessEnv,
+  { role = 'all', ...options }: { readonly role?: ProcessRole; readonly startOver?: boolean } = {},
+  end: () => Promise<void> = async () => undefined,
+): Promise<TestApp> => {
+  const config = readConfig({ ...settings, ...env })
   const log = createLog(config.logLevel)
-  const app = await startApp(config, { connections: await connect(config, { join: false, log }), role, log })
+  const app = await startApp(config, { ...options, connections: await connect(config, { join: false, log }), role, log })
   const grant: TestApp['grant'] = async (email, to) => {
     const context = { actor: 'system', correlationId: randomUUID(), deadline: performance.now() + 5_000 } as const
     await app.commands.users.grantRole(context, { email: normaliseEmail(email), role: to })
@@ -59,7 +64,7 @@ const start = async (env: NodeJS.ProcessEnv, role: ProcessRole, end: () => Promi
     url: app.address ?? '',
     store: app.connections.store,
     grant,
-    another: (other = 'api', more = {}) => start({ ...env, ...more }, other, async () => undefined),
+    another: (other = 'api', more = {}) => startAppOn({ ...env, ...more }, { role: other }),
     stop: async () => {
       await app.stop()
       await end()

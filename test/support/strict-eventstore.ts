@@ -9,6 +9,7 @@ import {
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import type { NodeOptions } from '../../src/embedded/eventstore/node.js'
 import { startEventStore, type TestEventStore } from './eventstore.js'
 
 /** What a distant, strict EventStoreDB does and the embedded node does not; may be changed while it runs. */
@@ -30,9 +31,13 @@ export type StrictEventStore = TestEventStore & { readonly behaviour: Behaviour;
 
 const ordinary: Behaviour = { reads: 0, appends: 0, notReady: false, refuses: undefined, dropsRepeats: false, as2310: false }
 
-/** An embedded node behind a proxy that makes it slow and strict. `url` is the proxy's. */
-export const startStrictEventStore = async (options: Partial<Behaviour> = {}): Promise<StrictEventStore> => {
-  const node = await startEventStore()
+/** An embedded node behind a proxy that makes it slow and strict. `url` and `at`, its port, are the proxy's. */
+export const startStrictEventStore = async (
+  options: Partial<Behaviour> = {},
+  nodeOptions: Partial<NodeOptions> = {},
+  at = 0,
+): Promise<StrictEventStore> => {
+  const node = await startEventStore(nodeOptions)
   const behaviour: Behaviour = { ...ordinary, ...options }
   const sessions = new Set<ServerHttp2Session>()
   const server = createServer()
@@ -47,7 +52,7 @@ export const startStrictEventStore = async (options: Partial<Behaviour> = {}): P
     for (const session of sessions) session.destroy()
     sessions.clear()
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     ...node,
