@@ -113,6 +113,25 @@ const isCancelled = (status: string): boolean => word(status) === 'cancelled'
 const staffWords: ReadonlySet<string> = new Set(['shipped', 'delivered', 'completed'])
 const isStaffs = (status: string): boolean => staffWords.has(word(status))
 
+/**
+ * A status as it is kept: trimmed, and one of our own words where it reads or folds like one (`ſhipped`, or with something in it that
+ * nobody sees). Events of before are taken as they were spelled, so that they mean what they meant.
+ */
+const spelled = (status: string): string => {
+  const folded = foldedStatus(status)
+  return !isCancelled(status) && !isStaffs(status) && (isCancelled(folded) || isStaffs(folded)) ? folded : status.trim()
+}
+
+/** Unicode's NFKC_Casefold, as near as the language comes to it. */
+const foldedStatus = (status: string): string =>
+  status
+    .normalize('NFKC')
+    .toUpperCase()
+    .toLowerCase()
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .normalize('NFKC')
+    .trim()
+
 /** One product named twice is added up; sorted by product, so that of two orders over the same last units one always wins. */
 export const mergeItems = <Item extends { productId: ProductId; quantity: number }>(items: readonly Item[]): Item[] => {
   const merged = new Map<ProductId, Item>()
@@ -149,14 +168,15 @@ const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
   const { orderId, at } = command
   switch (command.type) {
     case 'RequestOrder': {
-      const { customerId, status } = command
+      const { customerId } = command
+      const status = spelled(command.status)
       if (order.phase !== 'none' && !(order.phase === 'rejected' && order.settled)) throw refuse('OrderExists')
       if (isCancelled(status) || isStaffs(status)) throw refuse('StatusNotAllowed', { status })
       const items = mergeItems(command.items)
       return [
         {
           type: 'OrderRequested',
-          data: { orderId, customerId, items, price: agreedPrice(items, command.price), status: status.trim(), at },
+          data: { orderId, customerId, items, price: agreedPrice(items, command.price), status, at },
         },
       ]
     }
@@ -186,14 +206,15 @@ const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
 const updated = (command: UpdateOrder, order: Order): readonly OrderEvent[] => {
   const { orderId, by, at } = command
   const { terms } = order
+  const said = command.status === undefined ? undefined : spelled(command.status)
   if (!order.placed || !terms || (!by.staff && by.userId !== order.customerId)) throw refuse('OrderNotFound')
   if (!order.settled) throw refuse('OrderUnsettled')
-  if (!by.staff && (order.phase === 'shipped' || isStaffs(command.status ?? ''))) throw refuse('StaffOnly')
+  if (!by.staff && (order.phase === 'shipped' || isStaffs(said ?? ''))) throw refuse('StaffOnly')
   if (command.customerId !== undefined && command.customerId !== order.customerId) throw refuse('CustomerDiffers')
 
   const items = command.items && keepPrices(mergeItems(command.items), terms)
   const itemsDiffer = items !== undefined && !sameItems(items, terms.items)
-  const status = command.status !== undefined && word(command.status) !== word(terms.status) ? command.status.trim() : undefined
+  const status = said !== undefined && word(said) !== word(terms.status) ? said : undefined
   if (itemsDiffer && status !== undefined && (isCancelled(status) || isStaffs(status))) throw refuse('ItemsWithFinalStatus')
   const price = newPrice(itemsDiffer ? items : terms.items, command.price, itemsDiffer, terms)
 

@@ -52,6 +52,8 @@ const createHttpServer = (handler: RequestListener): { readonly server: Server }
   const server = createServer({ requireHostHeader: false }, (request, response) => {
     if (request.headers.host === undefined && request.httpVersion === '1.1')
       return refuseNow(response, 400, 'a request names its Host')
+    // A proxy may have read the one, and we the other.
+    if ((request.headersDistinct.host?.length ?? 0) > 1) return refuseNow(response, 400, 'a request names its Host once')
     // A connection that is kept alive would otherwise outlive its last request.
     if (draining) response.setHeader('Connection', 'close')
     handler(request, response)

@@ -25,7 +25,7 @@ export type PasswordSettings = {
   readonly cost: number
   /** Hashes made at the same time, each in a thread. Default 1: as many processes answer requests as there are cores to spare. */
   readonly atOnce?: number
-  /** How many may wait for each of those. Default 64: some seconds at the usual costs. */
+  /** How many may wait for each of those. Default 32: some seconds at the usual costs, less than a command's deadline. */
   readonly waiting?: number
 }
 
@@ -47,7 +47,7 @@ const niceness = 10
 const idle = 60_000
 
 /** Hashes in threads, a few at a time, in the order in which they came. */
-export const createPasswords = ({ cost, atOnce = 1, waiting = 64 }: PasswordSettings): Passwords => {
+export const createPasswords = ({ cost, atOnce = 1, waiting = 32 }: PasswordSettings): Passwords => {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const pool = new Piscina({
     filename: fileURLToPath(new URL(`./hashing-thread.${ending}`, import.meta.url)),

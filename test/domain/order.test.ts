@@ -52,7 +52,7 @@ describe('order', () => {
         .then({ type: 'OrderRequested', data: { orderId, customerId, ...terms([gift], 77), at } })
     })
     it('refuses the words that end an order', () => {
-      for (const word of ['cancelled', ' Cancelled ', 'shipped', 'DELIVERED', 'completed']) {
+      for (const word of ['cancelled', ' Cancelled ', 'shipped', 'DELIVERED', 'completed', '\u017fhipped', 'can\u034fcelled']) {
         given()
           .when({ ...request, status: word })
           .rejected('StatusNotAllowed')
@@ -158,6 +158,19 @@ describe('order', () => {
       given(requested, placed, status('shipped'), settled)
         .when(update({ status: 'thanks' }))
         .rejected('StaffOnly')
+    })
+    it('takes what folds to one of its words for that word', () => {
+      for (const word of ['\u017fhipped', '\uff33hipped', 'ship\u034fped\ufe0f']) {
+        given(requested, placed)
+          .when(update({ status: word }))
+          .rejected('StaffOnly')
+        given(requested, placed)
+          .when(update({ by: staff, status: word }))
+          .then(status('shipped'))
+      }
+      given(requested, placed)
+        .when(update({ status: ' Stra\u00dfe ' }))
+        .then(status('Stra\u00dfe'))
     })
     it('does not move the order to another customer', () =>
       given(requested, placed)

@@ -222,6 +222,17 @@ describe('what is checked', () => {
     }
   })
 
+  it('e-mails that look like another can not become anybody’s', async () => {
+    const rest = anEmail()
+    for (const trick of ['\u017f', '\uff53', 'a\u200b', 'a\u202e', 'a\u00ad', 'a\u034f', 'a\u115f', '\ufb01', 'a\u2800']) {
+      await refusedInMsg('POST /register', { body: { email: `${trick}${rest}`, password } }, 400)
+      const body = { old_password: password, email: `${trick}${rest}` }
+      await refusedInEnvelope(`PUT /users/edit/${ann.id}`, { token: ann.token, body }, 400)
+      // Who has had one all along is looked up under it.
+      await refusedInMsg('POST /login', { body: { email: `${trick}${rest}`, password } }, 401)
+    }
+  })
+
   it('passwords have 8 to 128 characters, of any script, none of the common ones, and every character counts', async () => {
     const user = (word: unknown) => ({ body: { name: 'Ann', email: anEmail(), password: word, confirm_password: word } })
     for (const word of ['1234567', 'x'.repeat(129), '🔑'.repeat(7), 12345678, null, undefined, ''])
@@ -265,7 +276,10 @@ describe('what is checked', () => {
 
   it('a status is a word of up to 40 characters', async () => {
     const order = (status: unknown) => ({ token: ann.token, body: { ...orderOf(ann, [[tea, 1]]), status } })
-    for (const status of ['', ' ', 'x'.repeat(41), 'a\nb', 1, null, undefined])
+    for (const status of ['', ' ', 'x'.repeat(41), 'a\nb', '\u200b', 'paid\u202e', 'a\u0000', 1, null, undefined])
+      await refusedInEnvelope('POST /orders/new', order(status), 400)
+    // However it is spelled, what folds to one of staff's words is that word; and what nobody sees does not tell two words apart.
+    for (const status of ['\u017fhipped', 'ｓｈｉｐｐｅｄ', 'SHIPPED\ufe0f', 'del\u034fivered', 'cancel\u115fled'])
       await refusedInEnvelope('POST /orders/new', order(status), 400)
     for (const status of ['x'.repeat(40), '已付款']) expect((await send('POST /orders/new', order(status))).status).to.equal(201)
   })

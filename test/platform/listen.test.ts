@@ -58,14 +58,19 @@ describe('listen', () => {
     await listening.drain(600_000)
   })
 
-  it('says what is wrong with a request that names no host', async () => {
-    const socket = connect(Number(new URL(listening.address).port), '127.0.0.1')
-    socket.end('GET / HTTP/1.1\r\n\r\n')
-    const answer = await text(socket)
-    expect(answer).to.match(/^HTTP\/1\.1 400 /)
-    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).to.deep.equal({ msg: 'a request names its Host' })
-    expect(waiting).to.have.length(0)
-  })
+  for (const [hosts, words] of [
+    ['', 'a request names its Host'],
+    ['Host: a\r\nHost: b\r\n', 'a request names its Host once'],
+    ['Host: a\r\nHost: a\r\n', 'a request names its Host once'],
+  ] as const)
+    it(`says what is wrong with a request that names ${hosts.match(/Host/g)?.length ?? 'no'} host(s)`, async () => {
+      const socket = connect(Number(new URL(listening.address).port), '127.0.0.1')
+      socket.end(`GET / HTTP/1.1\r\n${hosts}\r\n`)
+      const answer = await text(socket)
+      expect(answer).to.match(/^HTTP\/1\.1 400 /)
+      expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).to.deep.equal({ msg: words })
+      expect(waiting).to.have.length(0)
+    })
 
   it('says which port is taken, and what to do', async () => {
     const { port } = new URL(listening.address)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { maxAmount } from '../../domain/cart.js'
-import { normaliseEmail } from '../../domain/email.js'
+import { isPlain, normaliseEmail } from '../../domain/email.js'
 import { type AnyId, type Id, parseId } from '../../domain/ids.js'
 import { centsOfDecimal, decimalOfCents, exactBelow } from '../../domain/money.js'
 import { nameOf } from '../../domain/name.js'
@@ -21,9 +21,6 @@ const text = (min: number, max: number, what = `a string of ${min} to ${max} cha
     .meta({ minLength: min, maxLength: max })
 
 const within = (n: number, min: number, max: number): boolean => n >= min && n <= max
-
-const line = (min: number, max: number) =>
-  text(min, max).refine((value) => !/\p{Cc}/u.test(value), 'must not contain control characters')
 
 const integer = (min: number, max: number) => {
   const message = `must be an integer from ${min} to ${max}`
@@ -63,6 +60,8 @@ const email = text(3, 400, 'an e-mail address')
   .transform(normaliseEmail)
   .refine((value) => value.length <= 254 && /^[^\s\p{Cc}@]+@[^\s\p{Cc}@]+$/u.test(value), 'must be an e-mail address')
   .meta({ description: 'Compared trimmed, in Unicode NFC and lower case' })
+/** One that somebody is to have. */
+const newEmail = email.refine(isPlain, 'must have visible characters alone, in their usual spelling')
 const password = text(8, 128)
   .refine((value) => !isCommon(value), 'must not be one of the 10000 most common passwords; choose another')
   .meta({ minLength: 8, maxLength: 128, description: 'None of the 10,000 most common ones' })
@@ -82,7 +81,8 @@ const amount = integer(1, maxAmount)
 const status = z
   .string('must be a string of 1 to 40 characters')
   .transform((value) => value.trim())
-  .pipe(line(1, 40))
+  .pipe(text(1, 40))
+  .refine((value) => nameOf(value) !== undefined, 'must have a visible character, and none that controls or turns text')
   .meta({ minLength: 1, maxLength: 40, description: 'Compared trimmed and without case' })
 
 const items = z
@@ -98,10 +98,10 @@ function addsUp(list: readonly { productId: AnyId; quantity: number }[]): boolea
   return [...sums.values()].every((sum) => sum <= maxAmount)
 }
 
-export const credentials = z.object({ email, password })
+export const credentials = z.object({ email: newEmail, password })
 
 export const newUser = z
-  .object({ name, email, password, confirm_password: z.string('must be a string') })
+  .object({ name, email: newEmail, password, confirm_password: z.string('must be a string') })
   .refine((user) => user.password === user.confirm_password, {
     path: ['confirm_password'],
     message: 'must be the same as password',
@@ -112,7 +112,7 @@ export const login = z.object({ email, password: guess })
 export const userEdit = z.object({
   _id: id.exactOptional(),
   name: name.exactOptional(),
-  email: email.exactOptional(),
+  email: newEmail.exactOptional(),
   old_password: guess,
   new_password: password.exactOptional(),
 })
