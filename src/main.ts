@@ -12,6 +12,7 @@ import { createFeed, type Feed } from './eventstore/feed.js'
 import { createFollowing, type Following } from './eventstore/follow.js'
 import { createAsOf } from './history/as-of.js'
 import { orderHistory } from './history/order.js'
+import { createHistoryService } from './history/service/client.js'
 import type { Limiter } from './http/pipeline/rate-limits.js'
 import type { OwnWrites } from './http/pipeline/read-your-writes.js'
 import { createHttp } from './http/server.js'
@@ -244,6 +245,16 @@ const serveHttp = async (running: Running, scope: Scope): Promise<string | undef
   const topic = scope.add(openTopic(database, config))
   const ending = new AbortController()
   const source = { store, storeId, folder: join(config.data, 'history') }
+  const service = scope.add(
+    createHistoryService({
+      eventstoreUrl: store.url!,
+      databaseUrl: database.url,
+      storeId,
+      folder: source.folder,
+      limits: { memory: config.historyMemory, threads: config.historyThreads },
+      timeout: config.historyTimeout,
+    }),
+  )
   const http = createHttp({
     config,
     log,
@@ -260,6 +271,7 @@ const serveHttp = async (running: Running, scope: Scope): Promise<string | undef
       orderHistory: orderHistory(store),
       asOf: createAsOf(source),
       source,
+      ask: service.ask,
       head: () => feed.head()?.commit,
     },
     topic,

@@ -1,6 +1,7 @@
 import type { RecordedEvent, Store } from '../eventstore/store.js'
 import { createPasswords } from '../platform/passwords.js'
 import { type CartCommands, createCartCommands } from './cart.js'
+import { createDisclosureCommands, type DisclosureCommands } from './disclosure.js'
 import { createKeys, guarded } from './engine/idempotency/key-registry.js'
 import { type Clock, createStreams } from './engine/streams.js'
 import { createOrderCommands, type OrderCommands } from './order.js'
@@ -13,6 +14,7 @@ export type Commands = {
   readonly products: ProductCommands
   readonly cart: CartCommands
   readonly orders: OrderCommands
+  readonly disclosures: DisclosureCommands
   /** To be told of the events of the whole shop, in order: what other processes wrote, and which keys they took, is known here then. */
   readonly onEvents: (events: readonly RecordedEvent[]) => void
 }
@@ -67,6 +69,7 @@ export const createCommands = (store: Store, settings: CommandSettings, options:
       recoverCheckout: 'unguarded',
     }),
     orders: guarded(keys, createOrderCommands(deps), { place: 'creates', update: 'changes', recover: 'unguarded' }),
+    disclosures: createDisclosureCommands(deps),
     onEvents: (events) => {
       keys.onEvents(events)
       streams.onEvents(events)

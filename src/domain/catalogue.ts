@@ -1,12 +1,13 @@
 import type { CartEvent } from './cart.js'
 import type { DomainEvent } from './decider.js'
+import type { DisclosureEvent } from './disclosure.js'
 import type { LoginEvent } from './login.js'
 import type { OrderEvent } from './order.js'
 import type { ProductEvent } from './product.js'
 import type { UserEvent } from './user.js'
 
 /** Every event that the shop writes. */
-export type ShopEvent = CartEvent | LoginEvent | OrderEvent | ProductEvent | UserEvent
+export type ShopEvent = CartEvent | DisclosureEvent | LoginEvent | OrderEvent | ProductEvent | UserEvent
 
 /** What a field of an event is to somebody who reads the history: its kind, its meaning, and whether it tells who somebody is. */
 export type Field = {
@@ -172,6 +173,13 @@ const order: Descriptions<OrderEvent> = {
   OrderSettled: { means: 'nothing remains to be done for the order in the stock', fields: { orderId } },
 }
 
+const disclosure: Descriptions<DisclosureEvent> = {
+  PersonalDataDisclosed: {
+    means: "a member of staff is shown other people's names and e-mail addresses",
+    fields: { userId, asked: text('what was asked: the route, and of which events or views') },
+  },
+}
+
 const inCategory = (category: string, events: { readonly [type: string]: Omit<EventDescription, 'category'> }) =>
   Object.entries(events).map(([type, described]): readonly [string, EventDescription] => [type, { category, ...described }])
 
@@ -182,6 +190,7 @@ export const catalogue: ReadonlyMap<string, EventDescription> = new Map([
   ...inCategory('product', product),
   ...inCategory('cart', cart),
   ...inCategory('order', order),
+  ...inCategory('disclosure', disclosure),
 ])
 
 /** Event types that no log, export, topic or query may show. */

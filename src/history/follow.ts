@@ -8,6 +8,8 @@ export type FollowOptions = {
   /** Left out: from the beginning. */
   readonly after: Position | undefined
   readonly signal: AbortSignal
+  /** With personal data, but that of users who were erased. */
+  readonly personal?: boolean
   /** Where the store ends, as far as is known: asked every now and then, to see whether there is something new. */
   readonly head: () => Promise<bigint | undefined> | bigint | undefined
   /** Told where the store is away, which is waited out. */
@@ -39,7 +41,7 @@ export const startOfFollowing = async (
 export async function* followHistory(
   source: HistorySource,
   filter: HistoryFilter,
-  { after, signal, head, onUnavailable }: FollowOptions,
+  { after, signal, personal = false, head, onUnavailable }: FollowOptions,
 ): AsyncGenerator<readonly HistoryEvent[], void> {
   let reached = after
   const pause = backoff(signal)
@@ -48,7 +50,7 @@ export async function* followHistory(
   }
   while (!signal.aborted) {
     try {
-      yield* readHistory(source, { ...filter, after: reached, signal, onProgress })
+      yield* readHistory(source, { ...filter, after: reached, personal, signal, onProgress })
       pause.reset()
       let quietSince = performance.now()
       while (!signal.aborted && ((await head()) ?? -1n) <= (reached?.commit ?? -1n)) {

@@ -11,7 +11,13 @@ export type HistoryPage = {
   readonly cursor?: bigint
 }
 
-export type PageOptions = { readonly limit: number; readonly signal?: AbortSignal; readonly budget?: number }
+export type PageOptions = {
+  readonly limit: number
+  /** With personal data, but that of users who were erased. */
+  readonly personal?: boolean
+  readonly signal?: AbortSignal
+  readonly budget?: number
+}
 
 /** Events that are looked at for one page: what matches rarely is found in several, each after a time that a reader can wait. */
 const standardBudget = 200_000
@@ -24,7 +30,7 @@ export const pageAfter = async (
   source: HistorySource,
   filter: HistoryFilter,
   after: bigint | undefined,
-  { limit, signal, budget = standardBudget }: PageOptions,
+  { limit, personal = false, signal, budget = standardBudget }: PageOptions,
 ): Promise<HistoryPage> => {
   const found: HistoryEvent[] = []
   const ending = new AbortController()
@@ -32,6 +38,7 @@ export const pageAfter = async (
   const reading = readHistory(source, {
     ...filter,
     ...(await startAfter(source, filter, after)),
+    personal,
     signal: signal ? AbortSignal.any([signal, ending.signal]) : ending.signal,
     onProgress: ({ position, scanned }) => {
       if (scanned < budget) return
@@ -63,7 +70,7 @@ export const pageBefore = async (
   source: HistorySource,
   filter: HistoryFilter,
   before: bigint | undefined,
-  { limit, signal, budget = standardBudget }: PageOptions,
+  { limit, personal = false, signal, budget = standardBudget }: PageOptions,
 ): Promise<HistoryPage> => {
   const places = await readPlaces(source.folder, source.store, source.storeId)
   const edges = places.map(({ end }) => end).filter(({ commit }) => before === undefined || commit < before)
@@ -72,7 +79,7 @@ export const pageBefore = async (
   let scanned = 0
   for (let i = edges.length; i >= 0; i--) {
     const lower = edges[i - 1]
-    const window = await lastBetween(source, filter, { lower, upper, most: limit + 1, ...(signal && { signal }) })
+    const window = await lastBetween(source, filter, { lower, upper, most: limit + 1, personal, ...(signal && { signal }) })
     found = [...window.events, ...found]
     scanned += window.scanned
     if (found.length > limit) return { events: found.slice(-limit), cursor: found.at(-limit)!.position }
@@ -86,17 +93,19 @@ type Window = {
   readonly lower: Position | undefined
   readonly upper: bigint | undefined
   readonly most: number
+  readonly personal: boolean
   readonly signal?: AbortSignal
 }
 
 /** The last of the events after `lower` and before `upper`; both exclusive. */
-const lastBetween = async (source: HistorySource, filter: HistoryFilter, { lower, upper, most, signal }: Window) => {
+const lastBetween = async (source: HistorySource, filter: HistoryFilter, { lower, upper, most, personal, signal }: Window) => {
   let events: HistoryEvent[] = []
   let scanned = 0
   const ending = new AbortController()
   const reading = readHistory(source, {
     ...filter,
     after: lower,
+    personal,
     signal: signal ? AbortSignal.any([signal, ending.signal]) : ending.signal,
     onProgress: (progress) => {
       scanned = progress.scanned

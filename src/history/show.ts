@@ -33,24 +33,29 @@ export const showStream = async (
 }
 
 /**
- * At most `limit` events of a stream from a revision on (inclusive), masked, without what is secret. `next`: the revision that comes after
+ * At most `limit` events of a stream from a revision on (inclusive), without what is secret; with personal data where it is asked for, but not
+ * that of an erased user. `next`: the revision that comes after
  * them, where there is more. Throws `UnknownName`, `NoStream` and `StoreUnavailable`.
  */
 export const pageOfStream = async (
-  store: Pick<Store, 'read'>,
+  store: Pick<Store, 'url' | 'read'>,
   stream: string,
-  { from = 0, limit }: { readonly from?: number; readonly limit: number },
+  { from = 0, limit, personal = false }: { readonly from?: number; readonly limit: number; readonly personal?: boolean },
 ): Promise<{ readonly events: readonly HistoryEvent[]; readonly next?: number }> => {
   checkFilter({ stream })
   const recorded = await store.read(stream, { from, maxCount: limit + 1 })
   if (recorded.length === 0 && (await store.read(stream, { maxCount: 1 })).length === 0) throw noStream(stream)
   const next = recorded[limit]?.revision
+  const shownPersonal = personal && !(await isErased(store, stream))
   const events = recorded
     .slice(0, limit)
     .filter(({ type, streamId }) => isShown(type, streamId))
-    .map((event) => historyEvent(event, false))
+    .map((event) => historyEvent(event, shownPersonal))
   return { events, ...(next !== undefined && { next }) }
 }
+
+const isErased = async (store: Pick<Store, 'url' | 'read'>, stream: string): Promise<boolean> =>
+  (await withStreams(store, (streams) => wholeStream(streams, stream))).some(({ type }) => type === 'UserErased')
 
 const noStream = (stream: string): NoStream =>
   new NoStream(`there is no stream ${JSON.stringify(stream)}, and never was, or it is gone`)

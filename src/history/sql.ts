@@ -6,7 +6,7 @@ import { openDuck, quotedText } from './engine/duckdb.js'
 import { createLoader, type LoadOptions } from './engine/loader.js'
 import { readModels } from './engine/read-models.js'
 import { prepareReading, statementsOf, withQuotedAt } from './engine/statement.js'
-import { emptyTable, eventViews } from './engine/views.js'
+import { emptyTable, eventViews, personalData } from './engine/views.js'
 
 /** A query was ended before it was done: it took too long, or it was told to. */
 export class QueryEnded extends Error {
@@ -55,18 +55,21 @@ export type Sql = {
   /** Brings what is queried up to date with the store; the read models that the statement names, too. */
   readonly refresh: (sql: string, signal?: AbortSignal) => Promise<void>
   readonly connect: () => Promise<Asker>
-  /** Writes what the statement answers to the output file. Throws as a query does. */
+  /** A folder in which answers may be written. */
+  readonly scratch: string
+  /** Writes what the statement answers into a file: the output, or one of the scratch folder. Throws as a query does. */
   readonly toParquet: (sql: string, path: string, signal: AbortSignal) => Promise<void>
   readonly close: () => Promise<void>
 }
 
 /** The history and the read models, to be queried in SQL, and nothing else: no files, no network, no settings, nothing is written. */
 export const openSql = async (options: SqlOptions): Promise<Sql> => {
-  const { source, limits, timeout, output } = options
+  const { source, limits, timeout, output, personal = false } = options
   const folder = columnsFolder(source)
-  const rows = join(source.folder, 'rows')
+  // What one process may read of another's files has no more in it than its own.
+  const rows = join(source.folder, personal ? 'personal-rows' : 'rows')
   await mkdir(folder, { recursive: true })
-  await mkdir(rows, { recursive: true })
+  await mkdir(rows, { recursive: true, mode: 0o700 })
   const duck = await openDuck(limits, join(source.folder, 'spill'))
   const own = await duck.connect()
   for (const statement of [
@@ -74,8 +77,9 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
     ...(output ? [`set allowed_paths = [${quotedText(output)}]`] : []),
     'set enable_external_access = false',
     'set lock_configuration = true',
-    ...readModels.map(emptyTable),
-    ...eventViews([]),
+    ...readModels.map((model) => emptyTable(model, personal)),
+    ...(personal ? [personalData(undefined)] : []),
+    ...eventViews([], personal),
     ...(options.setup ?? []),
   ]) {
     await own.run(statement)
@@ -83,6 +87,7 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
   const loader = createLoader(options, own, rows)
   return {
     refresh: loader.refresh,
+    scratch: rows,
     connect: async () => asker(await duck.connect(), timeout),
     toParquet: async (sql, path, signal) => {
       const connection = await duck.connect()

@@ -11,6 +11,7 @@ import { serve } from './pipeline/serve.js'
 import type { Http, HttpDeps } from './pipeline/services.js'
 import { cartRoutes } from './routes/cart.js'
 import { historyRoutes } from './routes/history.js'
+import { historySqlRoutes } from './routes/history-sql.js'
 import { orderRoutes } from './routes/order.js'
 import { productRoutes } from './routes/product.js'
 import { systemRoutes } from './routes/system.js'
@@ -32,6 +33,7 @@ export const createHttp = (deps: HttpDeps): Koa => {
     ...orderRoutes(http),
     ...topicRoutes(http),
     ...historyRoutes(http),
+    ...historySqlRoutes(http),
   ]
   const app = new Koa()
   // What breaks once an answer has begun: mostly a client that has left.

@@ -45,7 +45,7 @@ describe('stored events', () => {
   })
 
   it('hold every type that the deciders know', () => {
-    const sources = ['login', 'user', 'product', 'cart', 'order'].map((name) =>
+    const sources = ['login', 'user', 'product', 'cart', 'order', 'disclosure'].map((name) =>
       readFileSync(new URL(`../../src/domain/${name}.ts`, import.meta.url), 'utf8'),
     )
     const known = sources.flatMap((source) => {

@@ -1,3 +1,6 @@
+import { rmSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 
 /** What queries may take of the machine. */
@@ -12,19 +15,44 @@ export type Duck = {
   readonly close: () => void
 }
 
-/** A DuckDB in memory, which puts what does not fit there into `spill`. Times are in UTC. */
+let opened = 0
+
+/** A DuckDB in memory, which puts what does not fit there into a folder of its own in `spill`. Times are in UTC. */
 export const openDuck = async ({ memory, threads }: DuckLimits, spill: string): Promise<Duck> => {
+  // Two that shared a folder would write over each other's files.
+  const folder = join(spill, `${process.pid}-${++opened}`)
+  await removeLeft(spill)
   const instance = await DuckDBInstance.create(':memory:', {
     memory_limit: memory,
     threads: `${threads}`,
-    temp_directory: spill,
+    temp_directory: folder,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   })
   const connection = await instance.connect()
   await connection.run("set global TimeZone = 'UTC'")
   connection.closeSync()
-  return { connect: () => instance.connect(), close: () => instance.closeSync() }
+  const close = (): void => {
+    instance.closeSync()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { connect: () => instance.connect(), close }
+}
+
+/** Removes what processes that were killed have left there. */
+const removeLeft = async (spill: string): Promise<void> => {
+  for (const name of await readdir(spill).catch(() => [])) {
+    if (!isRunning(Number.parseInt(name, 10))) await rm(join(spill, name), { recursive: true, force: true })
+  }
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Another user's, or no number at all.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 /** A text as SQL writes it. */

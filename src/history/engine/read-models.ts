@@ -6,10 +6,16 @@ import type { UserRow } from '../../projections/user.js'
 import { snakeCase, typeOf } from './columns.js'
 
 /** A column of a read model, as analysts see it. */
-export type RowColumn = { readonly type: string; readonly means: string; readonly of?: Field['of'] }
+export type RowColumn = {
+  readonly type: string
+  readonly means: string
+  readonly of?: Field['of']
+  /** Left out wherever personal data was not asked for. */
+  readonly personal?: true
+}
 
-/** Every column of a row, or `undefined` for what is personal and not shown. */
-type Columns<Row> = { readonly [Name in keyof Row]-?: RowColumn | undefined }
+/** Every column of a row. */
+type Columns<Row> = { readonly [Name in keyof Row]-?: RowColumn }
 
 export type ReadModel = {
   /** The projection's and the view's name. */
@@ -17,7 +23,7 @@ export type ReadModel = {
   /** What the streams' ids are called where events name them. */
   readonly id: string
   readonly means: string
-  readonly columns: { readonly [name: string]: RowColumn | undefined }
+  readonly columns: { readonly [name: string]: RowColumn }
 }
 
 const text = (means: string): RowColumn => ({ type: 'VARCHAR', means })
@@ -30,8 +36,8 @@ const items = catalogue.get('OrderPlaced')!.fields.items!
 const lines = catalogue.get('CheckoutStarted')!.fields.lines!
 
 const users: Columns<UserRow> = {
-  name: undefined,
-  email: undefined,
+  name: { ...text("the user's name"), personal: true },
+  email: { ...text("the user's e-mail address"), personal: true },
   role: text('customer, analyst or staff'),
   epoch: integer('rises with each new password or role'),
 }
@@ -74,10 +80,13 @@ export const rowColumns: { readonly [name: string]: RowColumn } = {
   position: integer('the position of the last of them'),
 }
 
-/** The shown columns of a read model with its id first, in order. */
-export const shownColumns = ({ id, columns }: ReadModel): readonly (readonly [name: string, column: RowColumn])[] => [
+/** The shown columns of a read model with its id first, in order; with those of personal data, or without. */
+export const shownColumns = (
+  { id, columns }: ReadModel,
+  personal: boolean,
+): readonly (readonly [name: string, column: RowColumn])[] => [
   [id, text('the id')],
-  ...Object.entries(columns).filter((entry): entry is [string, RowColumn] => entry[1] !== undefined),
+  ...Object.entries(columns).filter(([, column]) => personal || !column.personal),
   ...Object.entries(rowColumns),
 ]
 

@@ -168,8 +168,8 @@ async function* scanFrom(
 /** The ids of the users whose personal data must be shown no more, though the store may hold it until it is scavenged. */
 export const erasedUsers = async (source: HistorySource, signal?: AbortSignal): Promise<ReadonlySet<string>> => {
   const erased = new Set<string>()
-  for await (const events of scanFrom(source, undefined, signal)) {
-    for (const { type, streamId } of events) if (type === 'UserErased') erased.add(streamId)
+  for await (const events of readHistory(source, { types: ['UserErased'], ...(signal && { signal }) })) {
+    for (const { stream } of events) erased.add(stream)
   }
   return erased
 }

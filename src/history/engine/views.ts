@@ -18,24 +18,39 @@ export const views = (): readonly View[] => [
   ...readModels.map((model) => ({
     name: model.name,
     means: model.means,
-    columns: shownColumns(model).map(([name, column]) => ({ name, ...column })),
+    columns: shownColumns(model, false).map(([name, { type, means }]) => ({ name, type, means })),
   })),
 ]
 
 const meansOf = (name: string): string =>
   commonColumns.find((column) => column.name === name)?.means ??
-  { category: 'the first part of the stream: user, login, product, cart or order', type: 'what happened, such as OrderPlaced' }[
-    name
-  ] ??
+  {
+    category: 'the first part of the stream: user, login, product, cart, order or disclosure',
+    type: 'what happened, such as OrderPlaced',
+  }[name] ??
   "the event's own fields, as JSON: (data->>'productId') is one of them, in brackets"
 
 const eventsColumns: View['columns'] = storedColumns.map(([name, type]) => ({ name, type, means: meansOf(name) }))
 
-/** SQL that makes the views of the events over the files. */
-export const eventViews = (paths: readonly string[]): readonly string[] => {
+/** The table of what the files leave out of the events' data, where personal data was asked for. */
+export const personalTable = 'personal_data'
+
+/** SQL that makes the views of the events over the files; `personal`: with what the table of personal data has of them. */
+export const eventViews = (paths: readonly string[], personal: boolean): readonly string[] => {
   const nothing = storedColumns.map(([name, type]) => `null::${type} as ${quotedName(name)}`).join(', ')
   const from = paths.length > 0 ? `select * from ${readParquet(paths)}` : `select ${nothing} where false`
-  return [`create or replace view events as ${from}`, ...eventTables(false).map(eventView)]
+  const events = personal
+    ? `select e.* replace (case when p.data is null then e.data else json_merge_patch(e.data, p.data) end as data)
+        from (${from}) e left join ${personalTable} p on p.position = e.position`
+    : from
+  return [`create or replace view events as ${events}`, ...eventTables(personal).map(eventView)]
+}
+
+/** SQL that makes the table of personal data, from lines of JSON; without a file, empty. */
+export const personalData = (path: string | undefined): string => {
+  const lines =
+    path && `read_json(${quotedText(path)}, format = 'newline_delimited', columns = {position: 'BIGINT', data: 'JSON'})`
+  return `create or replace table ${personalTable} as ${lines ? `from ${lines}` : 'select null::bigint as position, null::json as data where false'}`
 }
 
 /** The fields of an event are read from its JSON in one go. */
@@ -54,14 +69,18 @@ const eventView = ({ type, name, columns }: EventTable): string => {
 }
 
 /** SQL of an empty table for a read model that nobody has asked for yet. */
-export const emptyTable = (model: ReadModel): string => {
-  const columns = shownColumns(model).map(([name, { type }]) => `${quotedName(name)} ${type}`)
+export const emptyTable = (model: ReadModel, personal: boolean): string => {
+  const columns = shownColumns(model, personal).map(([name, { type }]) => `${quotedName(name)} ${type}`)
   return `create or replace table ${model.name} (${columns.join(', ')})`
 }
 
 /** The columns of the Postgres table that are copied, and SQL that makes a table of the copy. */
-export const copiedTable = (model: ReadModel, path: string): { readonly columns: readonly string[]; readonly sql: string } => {
-  const own = shownColumns(model).filter(([name]) => name !== model.id && !(name in rowColumns))
+export const copiedTable = (
+  model: ReadModel,
+  path: string,
+  personal: boolean,
+): { readonly columns: readonly string[]; readonly sql: string } => {
+  const own = shownColumns(model, personal).filter(([name]) => name !== model.id && !(name in rowColumns))
   const types = [
     ...own.map(([name, { type, of }]) => `${quotedName(name)}: ${quotedText(of ? 'JSON' : type)}`),
     ...['stream_id', 'revision', 'position'].map((name) => `${name}: ${name === 'stream_id' ? "'VARCHAR'" : "'BIGINT'"}`),

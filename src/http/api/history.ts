@@ -27,6 +27,12 @@ export const place = word
 /** A user as the history names them. */
 const actor = word.transform((value) => parseId(/^\d{1,16}$/.test(value) ? Number(value) : value) ?? value)
 
+/** Names and e-mail addresses too, which staff alone may ask for, and which is put on record. */
+const personal = z
+  .enum(['true', 'false'], 'must be true or false')
+  .transform((word) => word === 'true')
+  .meta({ description: 'With names and e-mail addresses: for staff, and put on record' })
+
 const filter = {
   type: types.exactOptional(),
   stream: word.meta({ description: 'What its name begins with' }).exactOptional(),
@@ -42,6 +48,7 @@ export const eventsQuery = z
     after: position.exactOptional(),
     before: position.exactOptional(),
     limit: digits(1, 1_000).exactOptional(),
+    personal: personal.exactOptional(),
   })
   .refine(({ after, before }) => after === undefined || before === undefined, {
     path: ['before'],
@@ -51,9 +58,28 @@ export const eventsQuery = z
 export const streamQuery = z.object({
   from: digits(0, Number.MAX_SAFE_INTEGER).exactOptional(),
   limit: digits(1, 1_000).exactOptional(),
+  personal: personal.exactOptional(),
 })
 
-export const filterOf = ({ type, ...query }: z.output<typeof eventsQuery>): HistoryFilter => {
+export const statsQuery = z.object({ ...filter, by: z.enum(['hour', 'day'], 'must be hour or day').default('day') })
+
+export const statsView = z.object({ period: z.string(), type: z.string(), events: z.int() })
+
+export const sqlBody = z.object({
+  sql: z
+    .string('must be a text')
+    .min(1, 'must not be empty')
+    .meta({ description: 'One statement that reads, in the SQL of DuckDB' }),
+  personal: z
+    .boolean('must be true or false')
+    .meta({ description: 'With names and e-mail addresses: for staff, and put on record' })
+    .exactOptional(),
+})
+
+export const filterOf = ({
+  type,
+  ...query
+}: Omit<z.output<typeof eventsQuery>, 'after' | 'before' | 'limit' | 'personal'>): HistoryFilter => {
   const { stream, actor, correlation, from, to } = query
   return { types: type, stream, actor, correlation, from, to }
 }

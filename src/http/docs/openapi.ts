@@ -112,7 +112,7 @@ const parameters = ({ path, query, kind }: Route): readonly Parameter[] => {
 }
 
 const responses = (route: Route): Operation['responses'] => {
-  const { status, view, type, events, lines } = route.answers
+  const { status, view, type, events, lines, media = [] } = route.answers
   const success = view ? json(dressed(route, schemaOf(view, 'output'))) : plainText(type ?? 'text/plain')
   const errors = errorsOf(route).map((error) => [
     String(error),
@@ -121,7 +121,12 @@ const responses = (route: Route): Operation['responses'] => {
   return {
     [status]: {
       description: STATUS_CODES[status]!,
-      content: { ...success, ...(lines && plainText('application/x-ndjson')), ...(events && plainText('text/event-stream')) },
+      content: {
+        ...success,
+        ...(lines && plainText('application/x-ndjson')),
+        ...(events && plainText('text/event-stream')),
+        ...Object.assign({}, ...media.map(plainText)),
+      },
     },
     ...(route.kind === 'read' && { 304: { description: STATUS_CODES[304]! } }),
     ...Object.fromEntries(errors),

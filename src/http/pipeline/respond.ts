@@ -11,10 +11,10 @@ export const responder = (route: Route) => {
 
   return (ctx: Context, answer: Answer): void => {
     if (answer.position !== undefined) ctx.set('Commit-Position', answer.position.toString())
-    const flow = answer.events ?? answer.lines
+    const flow = answer.events ?? answer.lines ?? answer.bytes?.flow
     if (flow) {
       if (answer.headers) ctx.set({ ...answer.headers })
-      stream(ctx, flow, answer.events ? 'text/event-stream' : 'application/x-ndjson')
+      stream(ctx, flow, answer.bytes?.type ?? (answer.events ? 'text/event-stream' : 'application/x-ndjson'))
       return
     }
     const view = answer.rendered?.text ?? answer.text ?? JSON.stringify(answer.view)

@@ -45,6 +45,8 @@ export type Answers = {
   readonly lines?: true
   /** The media type of an answer that is no JSON. */
   readonly type?: string
+  /** Other media types that it can be had as, by Accept. */
+  readonly media?: readonly string[]
   /** The envelope's message, where it is not the usual `success`. */
   readonly message?: string
   /** `status` inside the envelope, where it differs from HTTP's: an update answers 200 and says 201. */
@@ -75,6 +77,8 @@ export type Call<
   /** Which of the media types the client would rather have, by its Accept; the first where it doesn't care, `false` where it wants none. */
   readonly prefers: (...types: string[]) => string | false
   readonly context: CommandContext
+  /** Aborts when the answer is done with, or the client has gone before: what works on it can stop. */
+  readonly gone: () => AbortSignal
 }
 
 /** The ways to answer, of which an answer has one. */
@@ -89,6 +93,8 @@ type Contents = {
   readonly events: Readable
   /** Lines of JSON, to the end or for as long as the client stays. */
   readonly lines: Readable
+  /** Bytes of a media type, as they come. */
+  readonly bytes: { readonly type: string; readonly flow: Readable }
 }
 
 type Only<Way extends keyof Contents> = Pick<Contents, Way> & { readonly [Other in Exclude<keyof Contents, Way>]?: undefined }

@@ -65,6 +65,11 @@ const callOf = async (http: Http, route: Route, ctx: Context, of: Of): Promise<C
     header: (name) => ctx.get(name),
     prefers: (...types) => ctx.accepts(...types),
     context,
+    gone: () => {
+      const gone = new AbortController()
+      ctx.res.once('close', () => gone.abort())
+      return gone.signal
+    },
   }
 }
 

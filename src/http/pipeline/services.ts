@@ -7,6 +7,7 @@ import type { OrderId } from '../../domain/ids.js'
 import type { AsOf } from '../../history/as-of.js'
 import type { HistorySource } from '../../history/engine/read.js'
 import type { HistoryEntry } from '../../history/order.js'
+import type { HistoryService } from '../../history/service/client.js'
 import type { Config } from '../../platform/config.js'
 import type { Freshness } from '../../queries/engine/freshness.js'
 import type { Remember } from '../../queries/engine/memory.js'
@@ -46,6 +47,8 @@ export type HttpDeps = {
     readonly orderHistory: (orderId: OrderId) => Promise<readonly HistoryEntry[]>
     readonly asOf: AsOf
     readonly source: HistorySource
+    /** Answers questions in SQL. */
+    readonly ask: HistoryService['ask']
     /** The newest event's commit position, as far as it is known here. */
     readonly head: () => bigint | undefined
   }

@@ -13,6 +13,7 @@ import { diffQuery, diffView, viewDiff } from '../api/diff.js'
 import { eventsOf, eventsQuery, eventView, filterOf, linesOf, streamQuery, viewEvent } from '../api/history.js'
 import { position } from '../api/schemas.js'
 import { checked } from '../pipeline/body.js'
+import { createDisclosure } from '../pipeline/disclosure.js'
 import { Refusal } from '../pipeline/errors.js'
 import { createFlows } from '../pipeline/flows.js'
 import { type Answer, type Call, nextPage, type Route, route } from '../pipeline/route.js'
@@ -25,23 +26,24 @@ const mostRows = 10_000
 
 type EventsCall = Call<z.output<typeof eventsQuery>, unknown, readonly Role[], undefined>
 
-/** The past, for analysts and staff: without what is secret, and without personal data. */
-export const historyRoutes = ({ history, sessions, ending }: Http): readonly Route[] => {
+/** The past, for analysts and staff: without what is secret, and without personal data unless staff asks for it. */
+export const historyRoutes = ({ history, sessions, commands, ending }: Http): readonly Route[] => {
   const { source, head } = history
   const whileAllowed = createFlows(sessions, ending)
+  const disclosed = createDisclosure(commands)
 
-  const page = async ({ query, path }: EventsCall, filter: HistoryFilter): Promise<Answer> => {
+  const page = async ({ query, path }: EventsCall, filter: HistoryFilter, personal: boolean): Promise<Answer> => {
     const { after, before, limit = pageSize } = query
     const isBackwards = before !== undefined
     const { events, cursor } = isBackwards
-      ? await pageBefore(source, filter, before, { limit })
-      : await pageAfter(source, filter, after, { limit })
+      ? await pageBefore(source, filter, before, { limit, personal })
+      : await pageAfter(source, filter, after, { limit, personal })
     const headers =
       cursor === undefined ? {} : linkTo(path, query, { [isBackwards ? 'before' : 'after']: `${cursor}`, limit: `${limit}` })
     return { view: events.map(viewEvent), headers }
   }
 
-  const lines = async ({ query, caller }: EventsCall, filter: HistoryFilter): Promise<Answer> => {
+  const lines = async ({ query, caller }: EventsCall, filter: HistoryFilter, personal: boolean): Promise<Answer> => {
     const { after, before, limit } = query
     if (before !== undefined || limit !== undefined)
       throw new Refusal(400, 'lines of JSON go forwards to the end: leave out before and limit')
@@ -49,16 +51,16 @@ export const historyRoutes = ({ history, sessions, ending }: Http): readonly Rou
     await source.store.last()
     const start = after === undefined ? { filter, after: undefined } : await startOfFollowing(source, filter, after)
     const { signal, stop } = endable()
-    const reading = readHistory(source, { ...start.filter, after: start.after, signal })
+    const reading = readHistory(source, { ...start.filter, after: start.after, personal, signal })
     return { lines: whileAllowed(linesOf(reading, stop), caller) }
   }
 
-  const live = async ({ query, header, caller }: EventsCall, filter: HistoryFilter): Promise<Answer> => {
+  const live = async ({ query, header, caller }: EventsCall, filter: HistoryFilter, personal: boolean): Promise<Answer> => {
     const last = header('last-event-id')
     const after = last === '' ? query.after : checked(position, last, 'Last-Event-ID')
     const start = await startOfFollowing(source, filter, after)
     const { signal, stop } = endable()
-    const following = followHistory(source, start.filter, { after: start.after, signal, head })
+    const following = followHistory(source, start.filter, { after: start.after, personal, signal, head })
     return { events: whileAllowed(eventsOf(following, stop), caller) }
   }
 
@@ -99,8 +101,11 @@ export const historyRoutes = ({ history, sessions, ending }: Http): readonly Rou
           const filter = filterOf(call.query)
           checkFilter(filter)
           const type = call.prefers('application/json', 'text/event-stream', 'application/x-ndjson')
-          if (type === 'text/event-stream') return live(call, filter)
-          return type === 'application/x-ndjson' ? lines(call, filter) : page(call, filter)
+          const { types = ['everything'], stream } = filter
+          const within = stream === undefined ? '' : ` in ${onRecord(stream)}`
+          const personal = await disclosed(call, call.query.personal, `GET /history/events of ${types.join(', ')}${within}`)
+          if (type === 'text/event-stream') return live(call, filter, personal)
+          return type === 'application/x-ndjson' ? lines(call, filter, personal) : page(call, filter, personal)
         }),
     }),
 
@@ -113,15 +118,27 @@ export const historyRoutes = ({ history, sessions, ending }: Http): readonly Rou
       kind: 'other',
       query: streamQuery,
       answers: { status: 200, view: z.array(eventView), errors: [404] },
-      handle: ({ named: stream, query: { from, limit = pageSize }, path }) =>
+      handle: (call) =>
         named(async () => {
-          const asked = { ...(from !== undefined && { from }), limit }
+          const { named: stream, path } = call
+          const { from, limit = pageSize, personal: isAsked } = call.query
+          checkFilter({ stream })
+          const personal = await disclosed(call, isAsked, `GET /history/streams of ${onRecord(streamNamed(stream))}`)
+          const asked = { ...(from !== undefined && { from }), limit, personal }
           const { events, next } = await pageOfStream(source.store, streamNamed(stream), asked)
-          return { view: events.map(viewEvent), ...(next !== undefined && { headers: nextPage(path, { from: next, limit }) }) }
+          return {
+            view: events.map(viewEvent),
+            ...(next !== undefined && {
+              headers: nextPage(path, { from: next, limit, ...(isAsked !== undefined && { personal: `${isAsked}` }) }),
+            }),
+          }
         }),
     }),
   ]
 }
+
+/** A stream is named after an id, from which nobody can be told; whatever else somebody wrote there is not put on record. */
+const onRecord = (stream: string): string => (/^[a-z]+-[0-9a-f]*$/.test(stream) ? stream : stream.replace(/-.*/s, '-'))
 
 const endable = () => {
   const ended = new AbortController()
@@ -142,9 +159,18 @@ const named = async (work: () => Promise<Answer>): Promise<Answer> => {
 
 /** The same request, going on in its direction (RFC 8288). */
 const linkTo = (path: string, query: z.output<typeof eventsQuery>, more: { readonly [name: string]: string }) => {
-  const { type, stream, actor, correlation, from, to } = query
+  const { type, stream, actor, correlation, from, to, personal } = query
   const place = (one: typeof from) => one && ('position' in one ? `${one.position}` : one.time)
-  const kept = { type: type?.join(), stream, actor, correlation, from: place(from), to: place(to), ...more }
+  const kept = {
+    type: type?.join(),
+    stream,
+    actor,
+    correlation,
+    from: place(from),
+    to: place(to),
+    ...(personal && { personal: 'true' }),
+    ...more,
+  }
   const parameters = new URLSearchParams(
     Object.entries(kept).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )

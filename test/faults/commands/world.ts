@@ -16,7 +16,7 @@ import { startAgain, virtualNow } from './virtual.js'
 export type Answer<Value> = { readonly reason: string; readonly done?: Done<Value>; readonly refused: boolean }
 
 /** Without what a process remembers beside the streams: these must do alone. */
-export type WorldCommands = Omit<Commands, 'onEvents'>
+export type WorldCommands = Omit<Commands, 'onEvents' | 'disclosures'>
 
 /** One run: a store, processes that share it, and what was seen to be wrong. */
 export type World = Scheduler & {

@@ -6,11 +6,11 @@ import { InvalidArgumentError } from 'commander'
 import type { ResultFormat } from '../../../history/engine/export-target.js'
 import { statementsOf } from '../../../history/engine/statement.js'
 import { views } from '../../../history/engine/views.js'
+import { writeResult } from '../../../history/result.js'
 import { openSql, QueryEnded, type Sql } from '../../../history/sql.js'
 import type { Instance } from '../../instance.js'
 import { createProgress } from '../../progress.js'
 import { prompt } from './prompt.js'
-import { writeResult } from './result.js'
 import { historyOf } from './source.js'
 
 export type SqlFlags = { readonly format: ResultFormat; readonly out?: string }

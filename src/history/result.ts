@@ -1,7 +1,7 @@
 import { DuckDBDecimalValue, type DuckDBValue } from '@duckdb/node-api'
-import type { ResultFormat } from '../../../history/engine/export-target.js'
-import { asJson, asText } from '../../../history/engine/values.js'
-import type { Rows } from '../../../history/sql.js'
+import type { ResultFormat } from './engine/export-target.js'
+import { asJson, asText } from './engine/values.js'
+import type { Rows } from './sql.js'
 
 type Write = (text: string) => Promise<void>
 
