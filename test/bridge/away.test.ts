@@ -70,7 +70,7 @@ describe('a topic in a Kafka that is away', () => {
     }
     const [route] = topicRoutes({ topic } as unknown as Http)
     for (const accept of ['application/json', 'text/event-stream']) {
-      const request = { query: {}, header: (name: string) => (name === 'accept' ? accept : ''), caller: {} }
+      const request = { query: {}, header: () => '', prefers: () => accept, caller: {} }
       const refusal = await reasonOf(route!.handle(request as never) as Promise<unknown>)
       expect(refusalOf(refusal), accept).to.deep.include({ status: 503, headers: { 'Retry-After': '1' } })
     }
