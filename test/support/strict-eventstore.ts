@@ -23,13 +23,34 @@ export type Behaviour = {
   refuses: { readonly code: number; readonly message: string; readonly exception?: string } | undefined
   /** A batched append whose events are on their way is dropped without an answer. */
   dropsRepeats: boolean
+  /** So many batched appends are written, and their replies are lost; with `cutsOff`, together with the connection. */
+  losesReplies: number
+  cutsOff: boolean
   /** A position inside a record is told as 23.10 tells it: not by its name, and without confirming a subscription. */
   as2310: boolean
 }
 
 export type StrictEventStore = TestEventStore & { readonly behaviour: Behaviour; readonly dropConnections: () => void }
 
-const ordinary: Behaviour = { reads: 0, appends: 0, notReady: false, refuses: undefined, dropsRepeats: false, as2310: false }
+const ordinary: Behaviour = {
+  reads: 0,
+  appends: 0,
+  notReady: false,
+  refuses: undefined,
+  dropsRepeats: false,
+  losesReplies: 0,
+  cutsOff: false,
+  as2310: false,
+}
+
+type Proxy = {
+  readonly upstream: ClientHttp2Session
+  readonly behaviour: Behaviour
+  /** When the first event of each append came. */
+  readonly seen: Map<string, number>
+  /** Writes an append of a call as one that is its own. */
+  readonly writeApart: (headers: IncomingHttpHeaders, message: Buffer) => void
+}
 
 /** An embedded node behind a proxy that makes it slow and strict. `url` and `at`, its port, are the proxy's. */
 export const startStrictEventStore = async (
@@ -41,12 +62,20 @@ export const startStrictEventStore = async (
   const behaviour: Behaviour = { ...ordinary, ...options }
   const sessions = new Set<ServerHttp2Session>()
   const server = createServer()
+  const seen = new Map<string, number>()
+  const writeApart = (headers: IncomingHttpHeaders, message: Buffer): void => {
+    const apart = connect(`http://127.0.0.1:${node.port}`)
+    apart.on('error', () => undefined)
+    const call = apart.request(headers)
+    call.on('error', () => undefined).on('data', () => apart.destroy())
+    call.write(message)
+  }
   server.on('session', (session) => {
     sessions.add(session)
     const upstream = connect(`http://127.0.0.1:${node.port}`)
     upstream.on('error', () => session.destroy())
     session.on('error', () => undefined).on('close', () => upstream.destroy())
-    session.on('stream', (stream, headers) => passOn(stream, headers, upstream, behaviour))
+    session.on('stream', (stream, headers) => passOn(stream, headers, { upstream, behaviour, seen, writeApart }))
   })
   const dropConnections = (): void => {
     for (const session of sessions) session.destroy()
@@ -70,13 +99,8 @@ export const startStrictEventStore = async (
 
 const after = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-const passOn = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  upstream: ClientHttp2Session,
-  behaviour: Behaviour,
-): void => {
-  const path = `${headers[':path']}`
+const passOn = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, proxy: Proxy): void => {
+  const { upstream, behaviour } = proxy
   stream.on('error', () => undefined)
   const refusal = behaviour.notReady ? { code: 14, message: 'Server Is Not Ready' } : behaviour.refuses
   if (refusal) {
@@ -87,7 +111,7 @@ const passOn = (
   const call = upstream.request(rest)
   call.on('error', () => stream.destroy())
   stream.on('close', () => call.destroy())
-  void forward(stream, call, path, behaviour).catch(() => call.destroy())
+  void forward(stream, call, rest, proxy).catch(() => call.destroy())
   answer(stream, call, behaviour)
 }
 
@@ -105,17 +129,29 @@ const refuse = (stream: ServerHttp2Stream, { code, message, exception }: NonNull
 }
 
 /** Message by message, each after its latency. */
-const forward = async (stream: ServerHttp2Stream, call: ClientHttp2Stream, path: string, behaviour: Behaviour): Promise<void> => {
+const forward = async (
+  stream: ServerHttp2Stream,
+  call: ClientHttp2Stream,
+  headers: IncomingHttpHeaders,
+  { behaviour, seen, writeApart }: Proxy,
+): Promise<void> => {
   let rest = Buffer.alloc(0)
-  const appends = path.endsWith('/BatchAppend') || path.endsWith('/Append')
-  const seen = new Map<string, number>()
+  const path = `${headers[':path']}`
+  const batched = path.endsWith('/BatchAppend')
+  const appends = batched || path.endsWith('/Append')
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     rest = Buffer.concat([rest, chunk])
     while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
       const message = rest.subarray(0, 5 + rest.readUInt32BE(1))
       rest = rest.subarray(message.length)
-      if (path.endsWith('/BatchAppend') && behaviour.dropsRepeats && isRepeat(message, seen)) continue
+      if (batched && behaviour.dropsRepeats && isRepeat(message, behaviour, seen)) continue
       const latency = appends ? behaviour.appends : path.endsWith('/Read') ? behaviour.reads : 0
+      if (batched && behaviour.losesReplies > 0) {
+        behaviour.losesReplies--
+        void after(latency).then(() => writeApart(headers, message))
+        if (behaviour.cutsOff) stream.session?.destroy()
+        continue
+      }
       // What comes meanwhile is as late as this, not later.
       const passed = after(latency).then(() => call.write(message))
       if (!appends) await passed
@@ -125,15 +161,15 @@ const forward = async (stream: ServerHttp2Stream, call: ClientHttp2Stream, path:
   call.end()
 }
 
-/** Milliseconds during which a first append counts as being on its way. */
-const onItsWay = 1_500
+/** Milliseconds during which a first append that was written is not indexed yet. */
+const unindexed = 500
 
-const isRepeat = (message: Buffer, seen: Map<string, number>): boolean => {
+const isRepeat = (message: Buffer, { appends }: Behaviour, seen: Proxy['seen']): boolean => {
   const [event] = streams.BatchAppendReq.deserializeBinary(message.subarray(5)).getProposedMessagesList()
   const id = event?.getId()?.getString() ?? ''
   const first = seen.get(id)
   if (first === undefined) seen.set(id, performance.now())
-  return first !== undefined && performance.now() - first < onItsWay
+  return first !== undefined && performance.now() - first < appends + unindexed
 }
 
 const answer = (stream: ServerHttp2Stream, call: ClientHttp2Stream, behaviour: Behaviour): void => {
