@@ -302,11 +302,15 @@ const readModelsThere = async ({ projectionHealth }: Running): Promise<void> => 
   }
 }
 
+/** Milliseconds: a store that has not answered for longer would not take a command, and one that is behind for longer not show its events. */
+const silentAtMost = 1_500
+const behindAtMost = 5_000
+
 /** A bridge that has stopped is shown, but the shop can serve without it. */
 const health = async ({ feed, projectionHealth, workers, bridge }: Running) => {
   const projections = await projectionHealth().catch(() => undefined)
   const problem = feed.problem()
-  const eventstore = problem === undefined && feed.healthy(5_000)
+  const eventstore = problem === undefined && feed.unansweredFor() <= silentAtMost && feed.healthy(behindAtMost)
   const bridges = workers.bridges ? await workers.bridges() : bridge?.describe()
   const missing = problem?.missing && { eventstoreMissing: problem.missing }
   const parts = { eventstore, ...missing, postgres: projections !== undefined, projections, bridges }

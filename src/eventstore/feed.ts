@@ -32,6 +32,8 @@ export type Feed = {
   readonly behindFor: () => number
   /** Whether that is at most so many milliseconds. */
   readonly healthy: (milliseconds: number) => boolean
+  /** Milliseconds since the store last answered how far it is; it is asked several times a second. */
+  readonly unansweredFor: () => number
   /** Why the store was not reached the last time that it was asked, where it did not merely take its time. */
   readonly problem: () => StoreUnavailable | undefined
   /** The newest event that arrived, or that was there when the subscription began. */
@@ -176,6 +178,7 @@ export const createFeed = ({
     follow,
     behindFor: probe.behindFor,
     healthy: (milliseconds) => probe.behindFor() <= milliseconds,
+    unansweredFor: probe.unansweredFor,
     problem: () => problem,
     head: recent.head,
     close: async () => {

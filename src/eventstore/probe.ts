@@ -7,6 +7,7 @@ import type { Position } from './store.js'
  */
 export const createProbe = (recent: RecentEvents) => {
   let current = Number.NEGATIVE_INFINITY
+  let answered = Number.NEGATIVE_INFINITY
   let seen: { readonly when: number; readonly head: Position }[] = []
   /** Since when the store has had more than has arrived, without any of it arriving. */
   let waiting: number | undefined
@@ -20,6 +21,7 @@ export const createProbe = (recent: RecentEvents) => {
       take()
     },
     saw: (when: number, head: Position | undefined): void => {
+      answered = performance.now()
       if (head) seen = [...seen.slice(-9), { when, head }]
       else if (recent.begun()) current = when
       if (recent.begun()) take()
@@ -29,6 +31,7 @@ export const createProbe = (recent: RecentEvents) => {
     forgive: (): void => {
       waiting = undefined
     },
+    unansweredFor: (): number => performance.now() - answered,
     behindFor: (): number => performance.now() - current,
   }
 }

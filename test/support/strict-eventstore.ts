@@ -19,6 +19,8 @@ export type Behaviour = {
   appends: number
   /** It takes connections and serves nobody, as a node does that has just been started. */
   notReady: boolean
+  /** It takes connections and calls, and answers none of them for as long. */
+  silent: boolean
   /** What a read of `$all`, or every call, is answered instead. */
   refuses: { readonly code: number; readonly message: string; readonly exception?: string } | undefined
   /** A batched append whose events are on their way is dropped without an answer. */
@@ -30,12 +32,19 @@ export type Behaviour = {
   as2310: boolean
 }
 
-export type StrictEventStore = TestEventStore & { readonly behaviour: Behaviour; readonly dropConnections: () => void }
+export type StrictEventStore = TestEventStore & {
+  readonly behaviour: Behaviour
+  readonly dropConnections: () => void
+  /** It is gone, and later back where it was. */
+  readonly refuseConnections: () => void
+  readonly acceptConnections: () => Promise<void>
+}
 
 const ordinary: Behaviour = {
   reads: 0,
   appends: 0,
   notReady: false,
+  silent: false,
   refuses: undefined,
   dropsRepeats: false,
   losesReplies: 0,
@@ -81,7 +90,8 @@ export const startStrictEventStore = async (
     for (const session of sessions) session.destroy()
     sessions.clear()
   }
-  await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve))
+  const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve))
+  await listen(at)
   const { port } = server.address() as AddressInfo
   return {
     ...node,
@@ -89,6 +99,11 @@ export const startStrictEventStore = async (
     url: `esdb://127.0.0.1:${port}?tls=false`,
     behaviour,
     dropConnections,
+    refuseConnections: () => {
+      server.close()
+      dropConnections()
+    },
+    acceptConnections: () => listen(port),
     stop: async () => {
       dropConnections()
       server.close()
@@ -144,6 +159,7 @@ const forward = async (
     while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
       const message = rest.subarray(0, 5 + rest.readUInt32BE(1))
       rest = rest.subarray(message.length)
+      while (behaviour.silent) await after(20)
       if (batched && behaviour.dropsRepeats && isRepeat(message, behaviour, seen)) continue
       const latency = appends ? behaviour.appends : path.endsWith('/Read') ? behaviour.reads : 0
       if (batched && behaviour.losesReplies > 0) {

@@ -13,8 +13,8 @@ const healthView = z.object({ ready: z.boolean(), parts: z.looseObject({}) })
 /** What those who run the shop ask, and the description of all the rest: `shop` are the other routes. */
 export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly Route[]): readonly Route[] => {
   // Anyone may ask, as often as they like, and each look costs queries.
-  const looked = singleFlightFor(second, async () => health())
-  const measured = singleFlightFor(second, metrics)
+  const looked = singleFlightFor(healthFor, async () => health())
+  const measured = singleFlightFor(metricsFor, metrics)
   const own: Route[] = [
     route({
       method: 'GET',
@@ -94,6 +94,8 @@ export const systemRoutes = ({ health, metrics, registry }: Http, shop: readonly
   return own
 }
 
-const second = 1_000
+/** Milliseconds for which one look is told to all who ask. */
+const healthFor = 250
+const metricsFor = 1_000
 
 const render = (text: string): Rendered => ({ text: Buffer.from(text), tag: tagOf(text) })
