@@ -66,7 +66,7 @@ const ask = (child: ChildProcess, load: Load): Promise<LoadResult> =>
 export const measure = async (shop: Loaded, load: Load, beside?: Pick<Load, 'request' | 'connections'>): Promise<Measured> => {
   const before = cpuByPart(shop.pids)
   const going = beside && shop.aside({ ...beside, seconds: load.seconds + 1 })
-  if (going) await sleep(500)
+  if (beside) await sleep(500)
   const { count, seconds, p50, p99, slowest, others, stale, micros } = await shop.load(load)
   await going
   await quiet(shop.pids)

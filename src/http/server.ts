@@ -99,7 +99,7 @@ const dispatch =
     ctx.state.route = route
     if (route.kind === 'command' && route.method === ctx.method) ctx.set('Commit-Position', '0')
     const limited = limit(http, ctx)
-    if (limited) await limited
+    if (limited !== undefined) await limited
     await handler(ctx, ctx.params.id ?? ctx.params.stream)
   }
 

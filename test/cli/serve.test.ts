@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { sleep } from '../../src/platform/async.js'
 import {
   descendantsOf,
   freePort,
@@ -185,6 +187,28 @@ describe('tillroll serve', () => {
       expect(await logIn(shop.url, `${signal}@example.org`)).to.equal(200)
     })
   }
+
+  it('ends at a second signal without waiting for a request under way, and leaves no child behind', async () => {
+    expect(await register(shop.url, 'second@example.org')).to.equal(201)
+    const pids = family(shop)
+    const { hostname, port } = new URL(shop.url)
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => undefined)
+    socket.write('POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
+    // Taken up: what comes after it on other connections has been answered.
+    expect(await logIn(shop.url, 'second@example.org')).to.equal(200)
+    const ended = shop.stop()
+    await until(() => said(shop, /^stopping/).length > 0)
+    // One key press may come twice within half a second.
+    await sleep(600)
+    expect(await shop.stop('SIGTERM')).to.equal(130)
+    expect(await ended).to.equal(130)
+    expect(said(shop, /^stopped$/)).to.have.length(0)
+    await until(() => alive(pids).length === 0)
+    socket.destroy()
+    shop = await start()
+    expect(await logIn(shop.url, 'second@example.org')).to.equal(200)
+  })
 
   it('stops in order when npm is told to, which runs it in a shell', async () => {
     await shop.stop()

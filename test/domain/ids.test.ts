@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { idOfInteger, integerOfId, makeId, parseId } from '../../src/domain/ids.js'
+import { compareIds, idOfInteger, integerOfId, makeId, parseId } from '../../src/domain/ids.js'
 
 describe('ids', () => {
   it('spells an integer in hex as the contract shows', () => {
@@ -44,6 +44,9 @@ describe('ids', () => {
       'abc',
       '9007199254740992',
       'x'.repeat(24),
+      'a'.repeat(25),
+      `${'a'.repeat(24)} `,
+      ['a'.repeat(24)],
       null,
       undefined,
       {},
@@ -57,5 +60,10 @@ describe('ids', () => {
   it('makes ids of seconds and random bits that sort by time', () => {
     expect(makeId(1766300000, 0) < makeId(1766300001, 0)).to.equal(true)
     expect(integerOfId(makeId(1766300000, 2 ** 21 - 1))).to.equal(1766300000 * 2 ** 21 + 2 ** 21 - 1)
+  })
+
+  it('are in the order of their digits', () => {
+    const [low, high] = [idOfInteger(1)!, idOfInteger(2)!]
+    expect([compareIds(low, high), compareIds(high, low), compareIds(low, low)]).to.deep.equal([-1, 1, 0])
   })
 })

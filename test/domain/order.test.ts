@@ -38,6 +38,14 @@ describe('order', () => {
         .when({ ...request, items: [milk, { ...tea, quantity: 1 }, { ...tea, quantity: 1 }] })
         .then(requested)
     })
+    it('keeps its status without what surrounds the word', () => {
+      given()
+        .when({ ...request, status: ' new ' })
+        .then(requested)
+      given(requested, placed)
+        .when(update({ status: ' packed ' }))
+        .then(status('packed'))
+    })
     it('agrees on the price', () => {
       given()
         .when({ ...request, price: 1000 })
@@ -239,5 +247,53 @@ describe('order', () => {
     expect(mergeItems([milk, tea, milk])).to.deep.equal([tea, { ...milk, quantity: 2 }])
     expect(sumOf([tea, milk])).to.equal(1020)
     expect(sumOf([tea, gift])).to.equal(undefined)
+  })
+
+  describe('what an outcome still asks for in the products', () => {
+    const todoOf = (...events: OrderEvent[]) => fold(events).todo
+    const both = [requested, placed] as const
+
+    it('is nothing of items that a change leaves as they are, or asks more of', () =>
+      expect(
+        todoOf(...both, changeRequested, { type: 'OrderChanged', data: { orderId, ...terms([tea, milk], 1020), at } }),
+      ).to.deep.equal([]))
+
+    it('is what a change takes away', () =>
+      expect(
+        todoOf(...both, changeRequested, { type: 'OrderChanged', data: { orderId, ...terms([milk], 120), at } }),
+      ).to.deep.equal([{ productId: tea.productId, quantity: 0, fence: false }]))
+
+    it('is a fence in each product of which an abandoned change wanted more, and in no other', () => {
+      const more = terms([{ ...tea, quantity: 3 }, milk, gift], 1470)
+      const wanted: OrderEvent = { type: 'OrderChangeRequested', data: { orderId, ...more, at } }
+      expect(todoOf(...both, wanted, abandoned)).to.deep.equal([
+        { productId: tea.productId, quantity: 2, fence: true },
+        { productId: gift.productId, quantity: 0, fence: true },
+      ])
+    })
+
+    it('is to take what is sent off, once', () => {
+      const shipped = fold([...both, status('shipped')])
+      expect([shipped.take, shipped.todo]).to.deep.equal([
+        true,
+        [
+          { productId: tea.productId, quantity: 2, fence: false },
+          { productId: milk.productId, quantity: 1, fence: false },
+        ],
+      ])
+      expect(fold([...both, status('shipped'), settled, status('delivered')])).to.deep.include({ settled: true, todo: [] })
+    })
+  })
+
+  it('takes a change of one item for a change, whatever stays', () => {
+    given(requested, placed)
+      .when(update({ items: [tea, { ...milk, quantity: 2 }] }))
+      .then({ type: 'OrderChangeRequested', data: { orderId, ...terms([tea, { ...milk, quantity: 2 }], 1140), at } })
+  })
+
+  it('is priced anew, and stays what it is otherwise', () => {
+    const unpriced: OrderEvent = { type: 'OrderPlaced', data: { orderId, customerId, ...terms([gift], 77), at } }
+    const repriced: OrderEvent = { type: 'OrderRepriced', data: { orderId, price: 80, at } }
+    expect(fold([unpriced, repriced])).to.deep.include({ terms: terms([gift], 80), phase: 'placed', settled: true })
   })
 })

@@ -5,7 +5,7 @@ export const createTurns = (): Turns => {
   const last = new Map<string, Promise<unknown>>()
   return async (name, work) => {
     const before = last.get(name)
-    const turn = before ? before.then(work, work) : work()
+    const turn = before === undefined ? work() : before.then(work, work)
     last.set(name, turn)
     try {
       return await turn

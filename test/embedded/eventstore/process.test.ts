@@ -96,6 +96,16 @@ describe('the event store as a process', () => {
     expect(await types((await start()).url).catch((error: { type: string }) => error.type)).to.equal('stream-not-found')
   })
 
+  it('is killed when it does not end in its time, and has kept what it acknowledged', async () => {
+    const first = await spawnEventStore({ folder, stopGrace: 200 })
+    started.push(first)
+    await append(first.url, 'Opened')
+    process.kill(first.pid, 'SIGSTOP')
+    await first.stop()
+    expect(isAlive(first.pid)).to.equal(false)
+    expect(await types((await start()).url)).to.deep.equal(['Opened'])
+  })
+
   it('says when its port is taken', async () => {
     const { port } = await start()
     const other = await mkdtemp(join(tmpdir(), 'tillroll-process-'))
