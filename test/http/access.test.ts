@@ -73,6 +73,8 @@ const matrix: { readonly [route: string]: Row } = {
   'GET /history/events': { answers: past },
   'GET /history/streams/{stream}': { path: ({ owner }) => `/history/streams/user-${owner._id}`, answers: past },
   'GET /history/diff': { path: () => '/history/diff?from=1h', answers: past },
+  'GET /history/stats': { answers: past },
+  'POST /history/sql': { body: () => ({ sql: 'select * from users' }), answers: past },
   'GET /health/live': { answers: open },
   'GET /health/ready': { answers: open },
   'GET /metrics': { answers: open },
