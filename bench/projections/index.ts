@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { spawnEventStore } from '../../src/embedded/eventstore/spawn.js'
 import { startPostgres } from '../../src/embedded/postgres/server.js'
 import { connectStore } from '../../src/eventstore/client.js'
@@ -15,9 +16,20 @@ import { rebuild } from '../../src/projections/rebuild/rebuild.js'
 import { cpuSeconds, residentBytes } from './cpu.js'
 import { measureLag } from './live.js'
 
-// node --import tsx bench/projections/index.ts <event store folder> [parts, each in a process of its own]
-const [folder, parallel = '2'] = process.argv.slice(2)
-if (!folder) throw new Error('name the folder of an event store, as bench:seed makes one')
+const usage = `npm run bench:projections -- <folder of an event store, as bench:seed makes one> [options]
+  --parts n     the rebuild's, each in a process of its own; default 1, which is the fastest on two cores
+  --seconds n   of each live load, default 10`
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { parts: { type: 'string', default: '1' }, seconds: { type: 'string', default: '10' }, help: { type: 'boolean' } },
+})
+const [folder] = positionals
+const parallel = Number(values.parts)
+const seconds = Number(values.seconds)
+if (values.help || !folder || !(parallel >= 1) || !(seconds > 0)) {
+  console.log(usage)
+  process.exit(values.help ? 0 : 1)
+}
 const log = { info: console.log, warn: console.warn, error: console.error }
 
 const home = await mkdtemp(join(tmpdir(), 'tillroll-bench-'))
@@ -76,7 +88,7 @@ try {
       projections,
       holder: 'bench',
       leaseTtl: 3_000,
-      parallel: Number(parallel),
+      parallel,
       processes: true,
       log,
       signal: new AbortController().signal,
@@ -105,7 +117,7 @@ try {
     }
     return rows
   })
-  await measureLag(store, database, Number(process.env.SECONDS ?? 10))
+  await measureLag(store, database, seconds)
 } finally {
   clearInterval(memory)
   await Promise.all([store.close(), database.close()])
