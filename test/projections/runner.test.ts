@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { readCheckpoint, WrongStore } from '../../src/projections/engine/checkpoint.js'
+import { changeCheckpoint, readCheckpoint, WrongStore } from '../../src/projections/engine/checkpoint.js'
 import { listParked } from '../../src/projections/engine/quarantine.js'
 import { until } from '../support/until.js'
 import { caughtUp, expectRows, openDatabase, type Running, start } from './support/engine.js'
@@ -54,6 +54,25 @@ describe('projections, run', () => {
     run(memory.store)
     await caughtUp(database, memory.store)
     await expectRows(database, history.expected())
+  })
+
+  it('fold on the rows that they wrote, and read them again when another counts a change', async () => {
+    const memory = createMemoryStore()
+    run(memory.store)
+    const add = async (productId: string): Promise<string[]> => {
+      const data = { cartId: 'c', productId, amount: 1, at: '2026-01-01T00:00:00.000Z' }
+      memory.write({ streamId: 'cart-c', type: 'CartItemAdded', data })
+      await caughtUp(database, memory.store)
+      const { rows } = await database.pool.query(`select lines from tillroll.carts_1 where stream_id = 'cart-c'`)
+      return rows[0].lines.map((line: { productId: string }) => line.productId)
+    }
+    const empty = () => database.pool.query(`update tillroll.carts_1 set lines = '[]'`)
+    expect(await add('a')).to.deep.equal(['a'])
+    await empty()
+    expect(await add('b')).to.deep.equal(['a', 'b'])
+    await empty()
+    await changeCheckpoint(database.pool)
+    expect(await add('c')).to.deep.equal(['c'])
   })
 
   it('tell where they are', async () => {

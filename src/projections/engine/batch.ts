@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { isRefusedRow } from '../../platform/sqlstate.js'
 import { categoryOf } from '../projection.js'
 import { type Checkpoint, type Client, changeCheckpoint, Fenced, lockCheckpoint, moveCheckpoint } from './checkpoint.js'
@@ -11,7 +12,14 @@ export type Knowledge = {
   /** The tables that this release can fold: live, and beside. */
   readonly tables: readonly Table[]
   readonly parked: ReadonlyMap<string, ReadonlySet<string>>
+  /** Rows as this runner last wrote them, by table and stream: whoever else writes one counts a change. */
+  readonly rows: LRUCache<string, Folded>
 }
+
+/** Those that are folded again soon, as a rule, at some KB each. */
+const rowsKept = 5_000
+
+const placeOf = (table: Table, streamId: string): string => `${table.name} ${streamId}`
 
 export type BatchEvent = FoldEvent & { readonly preparePosition: bigint; readonly created: Date }
 
@@ -28,11 +36,22 @@ export type Batch = {
  */
 export const applyBatch = async (batch: Batch): Promise<Checkpoint> => {
   try {
-    return await transaction(batch.client, () => apply(batch, write))
+    const { checkpoint, knowledge, written } = await transaction(batch.client, () => apply(batch, write))
+    for (const [place, folded] of written) knowledge.rows.set(place, folded)
+    return checkpoint
   } catch (error) {
     if (!isRefusedRow(error)) throw error
-    return await transaction(batch.client, () => apply(batch, writeCarefully))
+    const { checkpoint, knowledge } = await transaction(batch.client, () => apply(batch, writeCarefully))
+    knowledge.rows.clear()
+    return checkpoint
   }
+}
+
+type Applied = {
+  readonly checkpoint: Checkpoint
+  readonly knowledge: Knowledge
+  /** By its place. */
+  readonly written: ReadonlyMap<string, Folded>
 }
 
 export const transaction = async <T>(client: Client, work: () => Promise<T>): Promise<T> => {
@@ -53,18 +72,20 @@ export type Write = (client: Client, table: Table, rows: readonly Folded[], past
 /** What it takes to find out which event a refused row comes from. */
 type Past = { readonly stored: ReadonlyMap<string, Folded>; readonly events: readonly FoldEvent[] }
 
-const apply = async ({ client, epoch, learn, events }: Batch, write: Write): Promise<Checkpoint> => {
+const apply = async ({ client, epoch, learn, events }: Batch, write: Write): Promise<Applied> => {
   const checkpoint = await lockCheckpoint(client)
   if (checkpoint.epoch !== epoch) throw new Fenced(`the projections went on under epoch ${checkpoint.epoch}; this was ${epoch}`)
   const knowledge = await learn(checkpoint)
   const done = checkpoint.at?.commit ?? -1n
   const fresh = events.filter((event) => event.position > done)
+  const written = new Map<string, Folded>()
   const last = fresh.at(-1)
-  if (!last) return checkpoint
+  if (!last) return { checkpoint, knowledge, written }
 
   let parked = false
   for (const table of knowledge.tables) {
-    const failures = await applyToTable(client, table, fresh, knowledge, write)
+    const { failures, folded } = await applyToTable(client, table, fresh, knowledge, write)
+    for (const each of folded) written.set(placeOf(table, each.streamId), each)
     if (failures.length > 0) {
       await park(client, table.projection.name, table.generation, failures)
       parked = true
@@ -73,23 +94,46 @@ const apply = async ({ client, epoch, learn, events }: Batch, write: Write): Pro
   const at = { commit: last.position, prepare: last.preparePosition, eventId: last.id }
   await moveCheckpoint(client, at, last.created)
   if (parked) await changeCheckpoint(client)
-  return { ...checkpoint, at, changes: checkpoint.changes + (parked ? 1 : 0) }
+  return { checkpoint: { ...checkpoint, at, changes: checkpoint.changes + (parked ? 1 : 0) }, knowledge, written }
 }
 
 export const applyToTable = async (
   client: Client,
   table: Table,
   events: readonly FoldEvent[],
-  { parked }: Pick<Knowledge, 'parked'>,
+  { parked, rows }: Pick<Knowledge, 'parked'> & Partial<Pick<Knowledge, 'rows'>>,
   write: Write,
-): Promise<readonly Failure[]> => {
+): Promise<{ readonly failures: readonly Failure[]; readonly folded: readonly Folded[] }> => {
   const { projection, generation } = table
   const own = events.filter(({ streamId }) => categoryOf(streamId) === projection.category)
-  if (own.length === 0) return []
+  if (own.length === 0) return { failures: [], folded: [] }
   const isParked = (streamId: string) => parked.get(key(projection.name, generation))?.has(streamId) ?? false
-  const stored = await readRows(client, table, [...new Set(own.map(({ streamId }) => streamId).filter(isStorable))])
+  const stored = await storedRows(client, table, own, rows)
   const { folded, failures } = foldBatch(projection, stored, own, isParked)
-  return [...failures, ...(await write(client, table, [...folded.values()], { stored, events: own }))]
+  const all = [...folded.values()]
+  const refused = await write(client, table, all, { stored, events: own })
+  return { failures: [...failures, ...refused], folded: all }
+}
+
+/** The rows that the events are folded onto: what is not remembered is read, but for streams that only begin. */
+const storedRows = async (
+  client: Client,
+  table: Table,
+  events: readonly FoldEvent[],
+  remembered: Knowledge['rows'] | undefined,
+): Promise<ReadonlyMap<string, Folded>> => {
+  const stored = new Map<string, Folded>()
+  const unknown = new Set<string>()
+  const met = new Set<string>()
+  for (const { streamId, revision } of events) {
+    if (met.has(streamId)) continue
+    met.add(streamId)
+    const row = remembered?.get(placeOf(table, streamId))
+    if (row) stored.set(streamId, row)
+    else if (revision > 0 && isStorable(streamId)) unknown.add(streamId)
+  }
+  for (const [streamId, row] of await readRows(client, table, [...unknown])) stored.set(streamId, row)
+  return stored
 }
 
 const write: Write = async (client, table, rows) => {
@@ -150,7 +194,8 @@ export const learner = (open: (checkpoint: Checkpoint) => Promise<readonly Table
   let known: Knowledge | undefined
   return async (checkpoint) => {
     if (known?.changes !== checkpoint.changes) {
-      known = { changes: checkpoint.changes, tables: await open(checkpoint), parked: await parkedStreams(client) }
+      const rows = new LRUCache<string, Folded>({ max: rowsKept })
+      known = { changes: checkpoint.changes, tables: await open(checkpoint), parked: await parkedStreams(client), rows }
     }
     return known
   }

@@ -67,7 +67,7 @@ const catchUp = async (
   }
   if ((events.at(-1)?.position ?? from?.commit ?? -1n) < (at?.commit ?? -1n))
     throw new TooFar('the event store did not answer in time')
-  const failures = await applyToTable(client, table, events, { parked: await parkedStreams(client) }, writeCarefully)
+  const { failures } = await applyToTable(client, table, events, { parked: await parkedStreams(client) }, writeCarefully)
   await park(client, projection.name, generation, failures)
 }
 
