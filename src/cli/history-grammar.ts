@@ -1,7 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { formats, resultFormats } from '../history/engine/export-target.js'
+import type { Every } from '../history/engine/periods.js'
 import { type Place, readPlace } from '../history/engine/range.js'
 import type { Instance } from './instance.js'
+
+/** (Not imported from where they are worked with: that loads a library.) */
+const periods: readonly Every[] = ['hour', 'day', 'week', 'month']
 
 const joined = async (work: (instance: Instance) => Promise<void>): Promise<void> =>
   (await import('./instance.js')).withInstance(work)
@@ -11,7 +15,7 @@ const json = ['--json', 'for a program to read'] as const
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace(), diff()])
+  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace(), diff(), replay()])
     command.addCommand(child)
   return command
 }
@@ -119,6 +123,21 @@ const diff = (): Command =>
     .option('--with-personal-data', 'names and e-mail addresses too')
     .option(...json)
     .action((flags) => joined(async (instance) => (await import('./commands/history/diff.js')).showDiff(instance, flags)))
+
+const replay = (): Command =>
+  withFilter(new Command('replay'))
+    .description("fold the history with a file of one's own, in TypeScript or JavaScript, that exports initial and evolve")
+    .argument('<file>', 'such as examples/revenue-a-day.ts; it runs with your rights')
+    .option('--as-of <time|position>', 'as if it were then: leave out what comes after', place)
+    .addOption(new Option('--every <period>', 'a row for each, as it ends').choices(periods))
+    .option('--tz <zone>', 'of the periods, such as Europe/Berlin; by default UTC')
+    .option('--plot [file]', 'as a chart: here, or in a file that ends in .svg or .png')
+    .addOption(new Option('--format <format>', 'of the result').choices(['table', 'json']).default('table'))
+    .action(async (file, flags) => {
+      const { prepareReplay, replayFile } = await import('./commands/history/replay.js')
+      const fold = await prepareReplay(file, flags)
+      await joined((instance) => replayFile(instance, fold, flags))
+    })
 
 /** A time or a position, as `--from` and `--to` take it. */
 export const place = (word: string): Place => {

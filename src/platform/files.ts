@@ -3,7 +3,7 @@ import { access, constants, link, mkdir, open, rename, rm, stat } from 'node:fs/
 import { dirname } from 'node:path'
 
 /** Replaces a file so that a crash leaves the old or the new one, whole, and what was written is on disk when this returns. */
-export const writeWhole = async (path: string, text: string, mode: number): Promise<void> => {
+export const writeWhole = async (path: string, text: string | Uint8Array, mode: number): Promise<void> => {
   const half = await writeHalf(path, text, mode)
   await rename(half, path)
   await syncFolder(dirname(path))
@@ -24,7 +24,7 @@ export const writeNew = async (path: string, text: string, mode: number): Promis
   }
 }
 
-const writeHalf = async (path: string, text: string, mode: number): Promise<string> => {
+const writeHalf = async (path: string, text: string | Uint8Array, mode: number): Promise<string> => {
   const half = `${path}.${randomBytes(4).toString('hex')}.new`
   const file = await open(half, 'w', mode)
   try {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,6 +34,7 @@ describe("the analysts' document", () => {
     // `npx tillroll` is what this project installs, wherever it is called.
     await writeFile(join(folder, 'npx'), `#!/bin/sh\nshift\nexec "${process.execPath}" "${project}dist/cli/index.js" "$@"\n`)
     await chmod(join(folder, 'npx'), 0o755)
+    await symlink(join(project, 'examples'), join(folder, 'examples'))
     const data = join(folder, 'data')
     env = {
       ...process.env,
@@ -120,6 +121,10 @@ describe("the analysts' document", () => {
       .to.include({ name: 'Peppermint 80 g' })
       .and.have.property('stock')
     expect(answerOf('history blame')).to.match(/stock: \(none\) -> 200\n.*ProductAdded.* by /)
+    expect(answerOf('replay examples/revenue-a-day.ts --every day')).to.match(
+      /^PERIOD +ORDERS +REVENUE\n(\d{4}-\d\d-\d\d +\d+ +[\d.]+\n){30,}/,
+    )
+    expect(answerOf('replay examples/abandoned-carts.ts')).to.match(/^CART +SINCE/)
     const [command] = [...answers.keys()].filter((one) => one.includes('T09:00:00Z'))
     const allDay = await run(command!.replace(/>= '[^']*'/, ">= '2000-01-01'").replace(/< '[^']*'/, "< '2100-01-01'"))
     expect(allDay).to.contain('OrderPlaced')

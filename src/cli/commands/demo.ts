@@ -51,6 +51,7 @@ const password = 'demo-password'
  */
 export const fillDemo = async (store: Store, settings: CommandSettings): Promise<DemoSummary> => {
   const random = seeded(20_260)
+  const doubt = seeded(20_261)
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!
   let now = Date.now() - weeks * 7 * day
   const commands = createCommands(store, settings, { clock: () => now })
@@ -76,13 +77,17 @@ export const fillDemo = async (store: Store, settings: CommandSettings): Promise
   const open: { orderId: OrderId; customerId: UserId; age: number }[] = []
   let orders = 0
   const buy = async (customerId: UserId): Promise<void> => {
+    const chosen = new Set<ProductId>()
     for (let lines = 1 + Math.floor(random() * 4); lines > 0; lines--) {
-      await commands.cart.addItem(context(customerId), {
-        cartId: customerId,
-        productId: pick(products),
-        amount: 1 + Math.floor(random() * 3),
-      })
+      const productId = pick(products)
+      await commands.cart.addItem(context(customerId), { cartId: customerId, productId, amount: 1 + Math.floor(random() * 3) })
+      chosen.add(productId)
       now += 40_000
+    }
+    const [first] = chosen
+    if (first && chosen.size > 1 && doubt() < 0.3) {
+      await commands.cart.removeItem(context(customerId), { cartId: customerId, productId: first })
+      now += 20_000
     }
     if (random() < 0.2) return
     const { value } = await commands.cart.checkout(context(customerId), { customerId })

@@ -33,6 +33,6 @@ export const laterInStream = (
 /** After one moment and up to another (inclusive). */
 export const between = (from: Place, to: Place): Range => ({ from: justAfter(from), to: justAfter(to) })
 
-/** Times are kept in milliseconds. */
-const justAfter = (place: Place): Place =>
+/** As the end of a range, which is exclusive. (Times are kept in milliseconds.) */
+export const justAfter = (place: Place): Place =>
   'position' in place ? { position: place.position + 1n } : { time: new Date(Date.parse(place.time) + 1).toISOString() }

@@ -10,9 +10,9 @@ export const historyOf = ({ store, storeId, config }: Pick<Instance, 'store' | '
   folder: join(config.data, 'history'),
 })
 
-/** Says on the standard error where a range reaches beyond what there is. */
-export const remarkOn = async (source: HistorySource, range: Range): Promise<void> => {
+/** Says on the standard error where a range reaches beyond what there is. `to`: the option that the end was given by. */
+export const remarkOn = async (source: HistorySource, range: Range, to = '--to'): Promise<void> => {
   if (!range.from && !range.to) return
   const { first, last } = await endsOf(source)
-  for (const remark of rangeRemarks(range, first, last)) process.stderr.write(`${remark}\n`)
+  for (const remark of rangeRemarks(range, first, last)) process.stderr.write(`${remark.replace(/^--to/, to)}\n`)
 }
