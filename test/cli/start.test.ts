@@ -1,10 +1,14 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { startEventStore, type TestEventStore } from '../support/eventstore.js'
+import { createDatabase, type TestDatabase } from '../support/postgres.js'
 import { freePort, processes, spawnCli } from '../support/spawn-shop.js'
+import { startStrictEventStore } from '../support/strict-eventstore.js'
 
 describe('a start', () => {
   let folder: string
@@ -72,6 +76,70 @@ describe('a start', () => {
     expect((await closed)[0]).to.equal(0)
     expect(performance.now() - began).to.be.below(2_000)
     silent.close()
+  })
+
+  it('that finds a store which is not ready yet waits for it, and says so', async () => {
+    const [node, database] = [await startStrictEventStore({ notReady: true }), await createDatabase()]
+    const { child, closed, output } = begin(['serve'], { EVENTSTORE_URL: node.url, DATABASE_URL: database.url })
+    await output(/event store at 127.0.0.1:\d+ \(EVENTSTORE_URL\) does not answer yet: .*Server Is Not Ready/)
+    node.behaviour.notReady = false
+    await output(/The shop is open|"listening"|http:\/\/127.0.0.1:\d+/)
+    child.kill('SIGTERM')
+    expect((await closed)[0]).to.equal(0)
+    await node.stop()
+    await database.drop()
+  }).timeout(30_000)
+
+  describe('that the event store will never serve ends at once, and says what to do', () => {
+    const fixture = (name: string): string => fileURLToPath(new URL(`../eventstore/fixtures/${name}`, import.meta.url))
+    const ca = fixture('cert.pem')
+    let secure: TestEventStore
+    let plain: TestEventStore
+    let database: TestDatabase
+    before(async () => {
+      secure = await startEventStore({
+        tls: { cert: await readFile(ca), key: await readFile(fixture('key.pem')) },
+        passwords: { admin: 'right', ops: 'other' },
+      })
+      plain = await startEventStore()
+      database = await createDatabase()
+    })
+    after(async () => {
+      await Promise.all([secure.stop(), plain.stop()])
+      await database.drop()
+    })
+    const cases = [
+      [
+        'a wrong password',
+        () => `admin:secret-word@localhost:${secure.port}?tls=true&tlsCAFile=${ca}`,
+        /refuses the user or the password/,
+      ],
+      [
+        'no user',
+        () => `localhost:${secure.port}?tls=true&tlsCAFile=${ca}`,
+        /denies access.*user:password.*grants the right.*\$acl/,
+      ],
+      [
+        'a certificate of an unknown authority',
+        () => `admin:secret-word@localhost:${secure.port}?tls=true`,
+        /not trusted.*tlsCAFile=/,
+      ],
+      ['a plain connection to TLS', () => `localhost:${secure.port}?tls=false`, /perhaps tls=false in the address is wrong/],
+      ['TLS to a plain port', () => `localhost:${plain.port}?tls=true`, /perhaps tls=false is missing/],
+    ] as const
+    for (const [what, address, told] of cases) {
+      it(`for ${what}`, async () => {
+        const env = { EVENTSTORE_URL: `esdb://${address()}`, DATABASE_URL: database.url }
+        const began = performance.now()
+        const { code, text } = await run(['serve'], env)
+        expect(code, text).to.equal(1)
+        expect(performance.now() - began).to.be.below(15_000)
+        expect(text)
+          .to.match(/^tillroll: the event store at localhost:\d+ \(EVENTSTORE_URL\) can't be used: .*\n$/)
+          .and.match(told)
+          .and.not.contain('secret-word')
+      }).timeout(20_000)
+    }
   })
 
   it('that is ended while the embedded parts come up leaves none of them behind', async () => {
