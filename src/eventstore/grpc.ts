@@ -29,7 +29,11 @@ const windowSize = 1024 * 1024
 /** Milliseconds. */
 const connectTimeout = 10_000
 
-export const openSession = async (connection: Connection, { address, port }: Endpoint): Promise<ClientHttp2Session> => {
+export const openSession = async (
+  connection: Connection,
+  { address, port }: Endpoint,
+  patience = connectTimeout,
+): Promise<ClientHttp2Session> => {
   const secure = connection.tls !== false
   const optionalFile = async (path: string | undefined) => (path ? await readFile(path) : undefined)
   const [ca, cert, key] = await Promise.all(
@@ -44,7 +48,7 @@ export const openSession = async (connection: Connection, { address, port }: End
     }),
   })
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => session.destroy(new Error(`${address}:${port} did not answer`)), connectTimeout)
+    const timer = setTimeout(() => session.destroy(new Error(`${address}:${port} did not answer`)), patience)
     session.once('error', (error) => {
       clearTimeout(timer)
       reject(unavailable(error))

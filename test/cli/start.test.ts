@@ -124,6 +124,11 @@ describe('a start', () => {
         () => `admin:secret-word@localhost:${secure.port}?tls=true`,
         /not trusted.*tlsCAFile=/,
       ],
+      [
+        'a certificate of an unknown authority, where the leader is looked for',
+        () => `admin:secret-word@localhost:${secure.port},localhost:${plain.port}?tls=true`,
+        /not trusted.*tlsCAFile=/,
+      ],
       ['a plain connection to TLS', () => `localhost:${secure.port}?tls=false`, /perhaps tls=false in the address is wrong/],
       ['TLS to a plain port', () => `localhost:${plain.port}?tls=true`, /perhaps tls=false is missing/],
     ] as const
@@ -135,7 +140,7 @@ describe('a start', () => {
         expect(code, text).to.equal(1)
         expect(performance.now() - began).to.be.below(15_000)
         expect(text)
-          .to.match(/^tillroll: the event store at localhost:\d+ \(EVENTSTORE_URL\) can't be used: .*\n$/)
+          .to.match(/^tillroll: the event store at localhost:[\d,a-z:]+ \(EVENTSTORE_URL\) can't be used: .*\n$/)
           .and.match(told)
           .and.not.contain('secret-word')
       }).timeout(20_000)
