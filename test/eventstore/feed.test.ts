@@ -164,6 +164,27 @@ describe('feed', () => {
     await until(() => !feed.healthy(200))
   })
 
+  it('begins a subscription again that brings nothing though the store has more', async () => {
+    const { store, write } = createMemoryStore()
+    let subscriptions = 0
+    const hung: Store = {
+      ...store,
+      subscribe: async function* (after, options) {
+        if (++subscriptions > 1) return yield* store.subscribe(after, options)
+        options.onConfirmed?.()
+        await new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve()))
+      },
+    }
+    const warned: string[] = []
+    const feed = feedOver(hung, { silentFor: 200, log: { ...log, warn: (what: string) => warned.push(what) } })
+    const follower = collect(feed)
+    await until(() => feed.healthy(200))
+    write(...events(3))
+    await until(() => follower.seen.length === 3)
+    expect(follower.revisions()).to.deep.equal([0, 1, 2])
+    expect([subscriptions, warned.length]).to.deep.equal([2, 1])
+  })
+
   it('hands on what a follower throws, to it alone', async () => {
     const { store, write } = createMemoryStore()
     const feed = feedOver(store)

@@ -5,6 +5,8 @@ import { connectStore } from '../../src/eventstore/client.js'
 import { noStream, StoreUnavailable } from '../../src/eventstore/store.js'
 import { startEventStore } from '../support/eventstore.js'
 
+const newEvent = () => ({ id: randomUUID(), type: 'OrderPlaced', data: {}, metadata: {} })
+
 describe('a store', () => {
   it('can be closed, whatever reads were given up', async () => {
     const node = await startEventStore()
@@ -23,7 +25,6 @@ describe('a store', () => {
     const node = await startEventStore()
     const store = connectStore(node.url)
     const place = async () => (await store.append(`order-${randomUUID()}`, [newEvent()], noStream)).position
-    const newEvent = () => ({ id: randomUUID(), type: 'OrderPlaced', data: {}, metadata: {} })
     const commit = await place()
     await place()
     const at = async (position: bigint) => (await store.eventAt({ commit: position, prepare: position }))?.type
@@ -32,6 +33,31 @@ describe('a store', () => {
       undefined,
       undefined,
     ])
+    await store.close()
+    await node.stop()
+  })
+
+  it('ends a subscription, and does not hang in it, where what is told of its beginning throws', async () => {
+    const node = await startEventStore()
+    const store = connectStore(node.url)
+    const signal = AbortSignal.timeout(10_000)
+    const onConfirmed = (): void => {
+      throw new Error('it throws')
+    }
+    const subscription = store.subscribe(undefined, { signal, onConfirmed })[Symbol.asyncIterator]()
+    const error = await subscription.next().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(error).to.be.instanceOf(StoreUnavailable)
+    expect((error as Error).message).to.equal('it throws')
+    expect(signal.aborted).to.equal(false)
+    // What throws in the loop over the events ends the loop.
+    const { position } = await store.append('order-1', [newEvent()], noStream)
+    const reading = (async () => {
+      for await (const event of store.subscribe(undefined, { signal })) throw new Error(`at ${event.position}`)
+    })()
+    expect(await reading.catch((reason: Error) => reason.message)).to.equal(`at ${position}`)
     await store.close()
     await node.stop()
   })
