@@ -3,7 +3,7 @@ import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { ReadResp } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
 import { expect } from 'chai'
-import { appendText, collect, event, events, failure, newStream, revisions, subject } from './store.js'
+import { appendText, collect, event, events, failure, newStream, revisions, serviceError, subject } from './store.js'
 
 describe('reading a stream', () => {
   const { client, raw } = subject()
@@ -43,6 +43,7 @@ describe('reading a stream', () => {
     expect(await read(stream, { fromRevision: 2n ** 63n - 1n })).to.deep.equal([])
     for (const fromRevision of [2n ** 63n, 'end'])
       expect((await failure(read(stream, { fromRevision }))).type, `${fromRevision}`).to.equal('unknown')
+    expect((await failure(read(stream, { direction: 'backwards', fromRevision: 2n ** 63n }))).type).to.equal('unknown')
   })
 
   it('says that a stream is not there, by its name', async () => {
@@ -127,7 +128,7 @@ describe('reading a stream', () => {
 })
 
 describe('reading $all', () => {
-  const { client } = subject()
+  const { client, raw } = subject()
   let stream: string
   let positions: bigint[]
 
@@ -171,6 +172,38 @@ describe('reading $all', () => {
     const between = { commit: positions[3]! + 1n, prepare: positions[3]! + 1n }
     await failure(own({ fromPosition: between }))
     await failure(own({ fromPosition: between, direction: 'backwards' }))
+  })
+
+  it('refuses it with a filter too', async () => {
+    const at = new streams.ReadReq.Options.Position()
+    at.setCommitPosition(`${positions[3]! + 1n}`)
+    at.setPreparePosition(`${positions[3]! + 1n}`)
+    const all = new streams.ReadReq.Options.AllOptions()
+    all.setPosition(at)
+    const expression = new streams.ReadReq.Options.FilterOptions.Expression()
+    expression.setRegex('.*')
+    const filter = new streams.ReadReq.Options.FilterOptions()
+    filter.setEventType(expression)
+    filter.setCount(new shared.Empty())
+    const form = new streams.ReadReq.Options.UUIDOption()
+    form.setString(new shared.Empty())
+    const options = new streams.ReadReq.Options()
+    options.setAll(all)
+    options.setCount('10')
+    options.setFilter(filter)
+    options.setUuidOption(form)
+    const request = new streams.ReadReq()
+    request.setOptions(options)
+    const reading = (async () => {
+      for await (const _ of raw().read(request) as AsyncIterable<ReadResp>);
+    })()
+    expect((await serviceError(reading)).code).to.equal(2)
+  })
+
+  it('refuses numbers that no signed one of 64 bits holds', async () => {
+    const beyond = { commit: 2n ** 63n, prepare: 2n ** 63n }
+    for (const direction of ['forwards', 'backwards'])
+      expect((await failure(own({ fromPosition: beyond, direction }))).type, direction).to.equal('unknown')
   })
 
   it('is empty beyond the end and before the beginning, and refused backwards from beyond the end', async () => {

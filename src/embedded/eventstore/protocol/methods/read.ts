@@ -57,6 +57,7 @@ const serve = async (store: Store, call: Call, request: Request, { access, now }
     if (options.hasSubscription()) return subscribeToStream(store, call, { name, from, encoding, now })
     if (from === 'end' && !backwards)
       throw new Refused({ code: codes.unknown, message: 'a stream is not read forwards from its end' })
+    if (count === 0) throw new Refused({ code: codes.unknown, message: 'Unexpected ReadStreamResult: Error' })
     const edges = wantsEdges(options)
     const found = await readStream(store, call, { name, from, backwards, count, encoding, edges, now })
     if (!found) call.send(notFound(name))
