@@ -1,7 +1,7 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Position } from '../eventstore/store.js'
-import { syncFolder } from '../platform/files.js'
+import { isFull, syncFolder } from '../platform/files.js'
 import { type EventTable, eventTables } from './engine/columns.js'
 import { type DuckLimits, openDuck, quotedName, quotedText } from './engine/duckdb.js'
 import type { HistoryEvent } from './engine/event.js'
@@ -103,8 +103,8 @@ export const streamHistory = async (
 }
 
 const explained = (error: unknown): unknown =>
-  (error as NodeJS.ErrnoException).code === 'ENOSPC'
-    ? new CannotExport('the disk is full; with more room on it, the same export goes on from where it is', { cause: error })
+  isFull(error)
+    ? new CannotExport('there is no room left on the disk; with more, the same export goes on from where it is', { cause: error })
     : error
 
 const writerOf = (format: Format, partial: Partial, personal: boolean) => {

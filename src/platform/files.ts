@@ -78,6 +78,15 @@ const unusable: { readonly [code: string]: string } = {
   ENOSPC: "can't be made, for the disk is full",
 }
 
+/** Whether something could not be written for want of room: on the disk, or in what its user or a file may have of it. */
+export const isFull = (error: unknown): boolean => {
+  const { code, message = '' } = error as NodeJS.ErrnoException
+  return (
+    ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '') ||
+    /No space left on device|File too large|Disk quota exceeded/i.test(message)
+  )
+}
+
 const makeSteps = async (path: string): Promise<void> => {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { readColumnar } from '../../src/history/engine/columnar.js'
@@ -161,12 +161,35 @@ describe('the history in SQL', () => {
       await ask('select 1', one)
       await one.close()
     }
-    const { files } = await readColumnar(shop)
+    const { files, left } = await readColumnar(shop)
     expect(files.length).to.be.at.most(9)
-    const there = (await readdir(join(shop.folder, 'columns'))).filter((name) => name.endsWith('.parquet'))
-    expect(there).to.have.members(files.map(({ name }) => name))
+    const there = async () => (await readdir(join(shop.folder, 'columns'))).filter((name) => name.endsWith('.parquet'))
+    expect(await there()).to.have.members([...files, ...left].map(({ name }) => name))
+    // What another session knew of is there for as long as a query may take, and gone afterwards.
+    expect(left).not.to.deep.equal([])
+    const asker = await sql.connect()
+    const { rows } = await asker.query('select count(*) from stock_counted')
+    for await (const [row] of rows()) expect(row).to.deep.equal([1n])
+    asker.close()
+    const note = join(shop.folder, 'columns.json')
+    await writeFile(note, (await readFile(note, 'utf8')).replaceAll(/"since":\d+/g, '"since":0'))
+    await shop.append('product-p1', ['StockCounted', { productId: 'p1', stock: 12, at: day(8) }])
     await pause()
-    expect(await ask('select count(*) from stock_counted')).to.deep.equal([[13]])
+    expect(await ask('select count(*) from stock_counted')).to.deep.equal([[14]])
+    const now = await readColumnar(shop)
+    expect(await there()).to.have.members([...now.files, ...now.left].map(({ name }) => name))
+    expect(now.left.filter(({ name }) => left.some((one) => one.name === name))).to.deep.equal([])
+  })
+
+  it('is made anew where its files are gone', async () => {
+    await rm(join(shop.folder, 'columns'), { recursive: true })
+    await pause()
+    expect(await ask('select count(*) from stock_counted')).to.deep.equal([[14]])
+    const [{ name } = { name: '' }] = (await readColumnar(shop)).files
+    await rm(join(shop.folder, 'columns', name))
+    await shop.append('product-p1', ['StockCounted', { productId: 'p1', stock: 13, at: day(8) }])
+    await pause()
+    expect(await ask('select count(*) from stock_counted')).to.deep.equal([[15]])
   })
 
   it('drops what was erased', async () => {

@@ -67,7 +67,7 @@ export const openColumnFiles = async (folder: string, limits: DuckLimits) => {
       const added = part.rows === 0 ? files : [...files, await make(`select * from ${readLines(part.path)}`)]
       return withoutErased(await merged(added, size), part.erased)
     },
-    removeOthers: async (files: readonly ColumnFile[]): Promise<void> => {
+    removeOthers: async (files: readonly Pick<ColumnFile, 'name'>[]): Promise<void> => {
       for (const name of await readdir(folder)) {
         if (name.endsWith('.parquet') && !files.some((file) => file.name === name)) await rm(join(folder, name), { force: true })
       }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { catalogue } from '../../domain/catalogue.js'
@@ -20,6 +20,8 @@ const stored = z.object({
   /** The last event that is in the files or was left out of them; null: none yet. */
   after: z.object({ commit: z.string(), prepare: z.string(), id: z.string() }).nullable(),
   files: z.array(z.object({ name: z.string(), rows: z.number().int() })),
+  /** What others have taken the place of: queries that are under way may still read it for a while. `since`: milliseconds since 1970. */
+  left: z.array(z.object({ name: z.string(), since: z.number() })).default([]),
 })
 
 /**
@@ -36,6 +38,9 @@ export type SyncOptions = {
 
 /** Where the files are. */
 export const columnsFolder = ({ folder }: Pick<HistorySource, 'folder'>): string => join(folder, 'columns')
+
+/** Milliseconds for which a file that another took the place of is kept: longer than a query takes. What held something erased goes at once. */
+const keptFor = 120_000
 
 /** Events of a file that is left as it is. */
 export const fileSize = 100_000
@@ -64,13 +69,14 @@ const synced = async (source: HistorySource, { limits, signal, onProgress }: Syn
   const files = await openColumnFiles(columnsFolder(source), limits)
   const take = async (part: Part): Promise<void> => {
     const kept = await files.add(columnar.files, part, fileSize)
-    columnar = { ...columnar, after: part.after, files: [...kept] }
+    const left = part.erased.length > 0 ? [] : leftBy(columnar, kept)
+    columnar = { ...columnar, after: part.after, files: [...kept], left }
     await writeWhole(noteOf(source), JSON.stringify(columnar), 0o600)
-    await files.removeOthers(kept)
+    await files.removeOthers([...kept, ...left])
   }
   try {
     // One part becomes a file while the next one is read.
-    let taking: Promise<void> = files.removeOthers(columnar.files)
+    let taking: Promise<void> = files.removeOthers([...columnar.files, ...columnar.left])
     const from = columnar.after && { commit: BigInt(columnar.after.commit), prepare: BigInt(columnar.after.prepare) }
     for await (const part of partsOf(source, from ?? undefined, {
       folder: columnsFolder(source),
@@ -90,6 +96,13 @@ const synced = async (source: HistorySource, { limits, signal, onProgress }: Syn
   return columnar
 }
 
+/** The files that others have taken the place of, now or a moment ago. */
+const leftBy = ({ files, left }: Columnar, kept: readonly ColumnFile[]): Columnar['left'] => {
+  const now = Date.now()
+  const dropped = files.filter(({ name }) => !kept.some((one) => one.name === name))
+  return [...left.filter(({ since }) => now - since < keptFor), ...dropped.map(({ name }) => ({ name, since: now }))]
+}
+
 /** The files as they were last noted. */
 export const readColumnar = async (source: HistorySource): Promise<Columnar> => {
   const text = await readFile(noteOf(source), 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -98,7 +111,7 @@ export const readColumnar = async (source: HistorySource): Promise<Columnar> => 
   })
   const parsed = stored.safeParse(jsonOf(text))
   const usable = parsed.success && parsed.data.storeId === source.storeId && parsed.data.shape === shape
-  return usable ? parsed.data : { storeId: source.storeId, shape, after: null, files: [] }
+  return usable ? parsed.data : { storeId: source.storeId, shape, after: null, files: [], left: [] }
 }
 
 export const pathsOf = (source: Pick<HistorySource, 'folder'>, files: readonly ColumnFile[]): readonly string[] =>
@@ -114,11 +127,16 @@ const jsonOf = (text: string): unknown => {
   }
 }
 
-/** Begins anew where the store doesn't have the event any more that the files end with: it was put back to an earlier state. */
-const stillThere = async ({ store }: HistorySource, columnar: Columnar): Promise<Columnar> => {
+/**
+ * Begins anew where a file is missing, or where the store doesn't have the event any more that the files end with: it was put back to an
+ * earlier state.
+ */
+const stillThere = async (source: HistorySource, columnar: Columnar): Promise<Columnar> => {
   if (!columnar.after) return columnar
+  const found = new Set(await readdir(columnsFolder(source)))
+  if (!columnar.files.every(({ name }) => found.has(name))) return { ...columnar, after: null, files: [] }
   const position: Position = { commit: BigInt(columnar.after.commit), prepare: BigInt(columnar.after.prepare) }
-  const event = await store.eventAt(position)
+  const event = await source.store.eventAt(position)
   return event?.id === columnar.after.id ? columnar : { ...columnar, after: null, files: [] }
 }
 

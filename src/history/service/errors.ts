@@ -1,4 +1,5 @@
 import { Unavailable } from '../../platform/errors.js'
+import { isFull } from '../../platform/files.js'
 import { isDatabaseAway } from '../../platform/sqlstate.js'
 import { ReadModelMissing } from '../engine/loader.js'
 import { UnknownName } from '../engine/names.js'
@@ -25,7 +26,7 @@ export const notAnswered = (error: unknown): NotAnswered => {
   if (error instanceof Unavailable) return new NotAnswered(503, error.outside)
   if (error instanceof ReadModelMissing) return new NotAnswered(503, message)
   if (isDatabaseAway(error)) return new NotAnswered(503, 'the database does not answer; try again in a moment')
-  if (/No space left|ENOSPC/.test(message))
+  if (isFull(error))
     return new NotAnswered(503, 'there is no space left on the disk for the answer: ask for less, or try again when there is')
   return new NotAnswered(500, 'something went wrong on our side')
 }

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface, type Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import { statementsOf } from '../../../history/engine/statement.js'
 import { views } from '../../../history/engine/views.js'
 
@@ -11,30 +11,45 @@ const keywords = (
 
 const remembered = 1_000
 
+export type PromptOptions = {
+  /** In which the lines that were typed are kept for the next time. */
+  readonly folder: string
+  readonly explainSchema: () => void
+  readonly run: (statement: string, signal: AbortSignal) => Promise<void>
+  /** A terminal. Default: this process's. */
+  readonly input?: NodeJS.ReadableStream
+  readonly output?: NodeJS.WritableStream
+}
+
 /** Asks for statements until there are no more; each ends with a semicolon. Ctrl-C ends a query, or forgets what is half typed. */
-export const prompt = async (
-  folder: string,
-  explainSchema: () => void,
-  run: (statement: string, signal: AbortSignal) => Promise<void>,
-): Promise<void> => {
+export const prompt = async ({
+  folder,
+  explainSchema,
+  run,
+  input = process.stdin,
+  output = process.stdout,
+}: PromptOptions): Promise<void> => {
   const file = join(folder, 'prompt')
   await mkdir(folder, { recursive: true })
   const history = (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean).slice(-remembered).reverse()
   const lines = createInterface({
-    input: process.stdin,
-    output: process.stdout,
+    input,
+    output,
+    terminal: true,
     history,
     historySize: remembered,
     completer: completerOf(namesToComplete()),
   })
-  process.stdout.write('Statements end with a semicolon. \\d shows the views and their columns, \\q ends.\n')
+  output.write('Statements end with a semicolon. \\d shows the views and their columns, \\q ends.\n')
   let typed = ''
   let running: AbortController | undefined
   lines.on('SIGINT', () => {
     if (running) running.abort()
     else {
       typed = ''
-      process.stdout.write('\n')
+      // To its end, and away with it.
+      for (const name of ['e', 'u']) lines.write(null, { ctrl: true, name })
+      output.write('\n')
       ask()
     }
   })
@@ -55,18 +70,16 @@ export const prompt = async (
       typed = ''
       for (const statement of statementsOf(text)) {
         running = new AbortController()
-        await run(statement, running.signal).catch((error: Error) => process.stdout.write(`${error.message}\n`))
+        const { signal } = running
+        await run(statement, signal).catch((error: Error) => output.write(`${error.message}\n`))
         running = undefined
+        if (signal.aborted) break
       }
     }
     ask()
   }
-  close(lines)
-}
-
-const close = (lines: Interface): void => {
   lines.close()
-  process.stdout.write('\n')
+  output.write('\n')
 }
 
 const isFinished = (text: string): boolean => /;\s*$/.test(text)

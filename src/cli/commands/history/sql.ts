@@ -8,6 +8,7 @@ import { statementsOf } from '../../../history/engine/statement.js'
 import { views } from '../../../history/engine/views.js'
 import { writeResult } from '../../../history/result.js'
 import { openSql, QueryEnded, type Sql } from '../../../history/sql.js'
+import { isFull } from '../../../platform/files.js'
 import type { Instance } from '../../instance.js'
 import { createProgress } from '../../progress.js'
 import { prompt } from './prompt.js'
@@ -35,11 +36,17 @@ export const sql = async (instance: Instance, statement: string | undefined, { f
     if (statement === undefined && !process.stdin.isTTY)
       return await runAll(session, await readAll(process.stdin), format, instance.signal)
     if (statement === undefined)
-      return await prompt(historyOf(instance).folder, explainSchema, (text, signal) => print(session, text, format, signal))
+      return await prompt({
+        folder: historyOf(instance).folder,
+        explainSchema,
+        run: (text, signal) => print(session, text, format, signal),
+      })
     if (!file || !partial) return await print(session, statement, format, instance.signal)
     await write(session, statement, format, partial, instance.signal)
     await rename(partial, file)
   } catch (error) {
+    if (isFull(error))
+      throw new Error('there is no room left on the disk: nothing was written; make some, and ask again', { cause: error })
     if (!(error instanceof QueryEnded && error.reason === 'cancelled')) throw error
     process.stderr.write(`${error.message}\n`)
     process.exitCode = 130
