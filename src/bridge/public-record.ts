@@ -1,6 +1,7 @@
 import { type AnyId, integerOfId } from '../domain/ids.js'
 import { decimalOfCents } from '../domain/money.js'
-import { isAccepted, type OrderEvent, type OrderItem, order } from '../domain/order.js'
+import { isAccepted, type OrderEvent, order } from '../domain/order.js'
+import type { OrderItem } from '../domain/terms.js'
 import type { RecordedEvent } from '../eventstore/store.js'
 import { upcast } from '../eventstore/upcast.js'
 import { ceType, type PublicData, type PublicType, schemas } from './public-schema.js'

@@ -7,6 +7,7 @@ import { assertListed, isListed, product } from '../domain/product.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
 import { type CommandContext, type CommandKey, type Done, retrying, Unfinished } from './engine/context.js'
 import { idOfKey, newId } from './engine/idempotency/command-key.js'
+import type { Policies } from './engine/idempotency/key-registry.js'
 import { emptyStream, type StreamState } from './engine/stream-state.js'
 import type { Clock, Streams, Unstamped } from './engine/streams.js'
 import { assertRevision, repeatOf } from './engine/verdict.js'
@@ -44,6 +45,15 @@ export type CartCommands = {
 }
 
 type Deps = { readonly streams: Streams; readonly clock: Clock }
+
+/** What an Idempotency-Key means to each of them. */
+export const cartPolicies: Policies<CartCommands> = {
+  addItem: 'changes',
+  changeAmount: 'changes',
+  removeItem: 'changes',
+  checkout: 'creates',
+  recoverCheckout: 'unguarded',
+}
 
 export const createCartCommands = (deps: Deps): CartCommands => ({
   addItem: async (context, input) => {

@@ -1,12 +1,12 @@
 import type { RecordedEvent, Store } from '../eventstore/store.js'
 import { createPasswords } from '../platform/passwords.js'
-import { type CartCommands, createCartCommands } from './cart.js'
+import { type CartCommands, cartPolicies, createCartCommands } from './cart.js'
 import { createDisclosureCommands, type DisclosureCommands } from './disclosure.js'
 import { createKeys, guarded } from './engine/idempotency/key-registry.js'
 import { type Clock, createStreams } from './engine/streams.js'
-import { createOrderCommands, type OrderCommands } from './order.js'
-import { createProductCommands, type ProductCommands } from './product.js'
-import { createUserCommands, type UserCommands } from './user.js'
+import { createOrderCommands, type OrderCommands, orderPolicies } from './order.js'
+import { createProductCommands, type ProductCommands, productPolicies } from './product.js'
+import { createUserCommands, type UserCommands, userPolicies } from './user.js'
 
 /** Everything that the shop can be asked to do. */
 export type Commands = {
@@ -52,23 +52,10 @@ export const createCommands = (store: Store, settings: CommandSettings, options:
   const deps = { streams, clock }
   const users = createUserCommands({ ...deps, passwords: createPasswords({ cost: bcryptCost }), emailKey, claimYoung })
   return {
-    users: guarded(keys, users, {
-      register: 'creates',
-      logIn: 'unguarded',
-      edit: 'changes',
-      grantRole: 'unguarded',
-      resetPassword: 'unguarded',
-      signOut: 'unguarded',
-    }),
-    products: guarded(keys, createProductCommands(deps), { add: 'creates', update: 'changes', retire: 'changes' }),
-    cart: guarded(keys, createCartCommands(deps), {
-      addItem: 'changes',
-      changeAmount: 'changes',
-      removeItem: 'changes',
-      checkout: 'creates',
-      recoverCheckout: 'unguarded',
-    }),
-    orders: guarded(keys, createOrderCommands(deps), { place: 'creates', update: 'changes', recover: 'unguarded' }),
+    users: guarded(keys, users, userPolicies),
+    products: guarded(keys, createProductCommands(deps), productPolicies),
+    cart: guarded(keys, createCartCommands(deps), cartPolicies),
+    orders: guarded(keys, createOrderCommands(deps), orderPolicies),
     disclosures: createDisclosureCommands(deps),
     onEvents: (events) => {
       keys.onEvents(events)

@@ -1,20 +1,13 @@
 import { Rejected } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
-import {
-  mergeItems,
-  type Order,
-  type OrderEvent,
-  type OrderItem,
-  order,
-  raisedItems,
-  sumOf,
-  type Terms,
-} from '../domain/order.js'
+import { type Order, type OrderEvent, order } from '../domain/order.js'
+import { mergeItems, type OrderItem, raisedItems, sumOf, type Terms } from '../domain/terms.js'
 import { isActive, user } from '../domain/user.js'
 import { WrongRevision } from '../eventstore/store.js'
 import { assertInTime, type CommandContext, type Done, retrying, Unfinished } from './engine/context.js'
 import { createUnderKey } from './engine/create.js'
+import type { Policies } from './engine/idempotency/key-registry.js'
 import type { StreamState } from './engine/stream-state.js'
 import type { Clock, Streams } from './engine/streams.js'
 import { assertRevision, repeatOf } from './engine/verdict.js'
@@ -46,6 +39,9 @@ export type OrderCommands = {
 }
 
 type Deps = { readonly streams: Streams; readonly clock: Clock }
+
+/** What an Idempotency-Key means to each of them. */
+export const orderPolicies: Policies<OrderCommands> = { place: 'creates', update: 'changes', recover: 'unguarded' }
 
 export const createOrderCommands = (deps: Deps): OrderCommands => ({
   place: (context, input) => place(deps, context, input),

@@ -3,6 +3,7 @@ import type { Cents } from '../domain/money.js'
 import { type Product, product } from '../domain/product.js'
 import type { CommandContext, Done } from './engine/context.js'
 import { createUnderKey } from './engine/create.js'
+import type { Policies } from './engine/idempotency/key-registry.js'
 import type { StreamState } from './engine/stream-state.js'
 import type { Clock, Streams } from './engine/streams.js'
 
@@ -20,6 +21,9 @@ export type ProductCommands = {
 }
 
 type Deps = { readonly streams: Streams; readonly clock: Clock }
+
+/** What an Idempotency-Key means to each of them. */
+export const productPolicies: Policies<ProductCommands> = { add: 'creates', update: 'changes', retire: 'changes' }
 
 export const createProductCommands = (deps: Deps): ProductCommands => {
   const { streams } = deps

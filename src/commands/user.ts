@@ -15,6 +15,7 @@ import {
 } from './account.js'
 import { type CommandContext, type Done, KeyReused, retrying, Unfinished } from './engine/context.js'
 import { createUnderKey } from './engine/create.js'
+import type { Policies } from './engine/idempotency/key-registry.js'
 import type { Unstamped } from './engine/streams.js'
 import { assertRevision, repeatOf } from './engine/verdict.js'
 
@@ -28,6 +29,16 @@ export type EditUser = { userId: UserId; oldPassword: string; newPassword?: stri
 type Deps = AccountDeps & {
   /** How long somebody else's unfinished claim is respected, in milliseconds: politeness, not safety. */
   readonly claimYoung: number
+}
+
+/** What an Idempotency-Key means to each of them. */
+export const userPolicies: Policies<UserCommands> = {
+  register: 'creates',
+  logIn: 'unguarded',
+  edit: 'changes',
+  grantRole: 'unguarded',
+  resetPassword: 'unguarded',
+  signOut: 'unguarded',
 }
 
 export const createUserCommands = (deps: Deps): UserCommands => ({

@@ -1,4 +1,5 @@
 import { type Decider, Rejected } from './decider.js'
+import { type Descriptions, id, integer, list, orderId, productId } from './description.js'
 import type { OrderId, ProductId, UserId } from './ids.js'
 
 export type CartEvent =
@@ -99,6 +100,25 @@ const withMore = (lines: CartLines, productId: ProductId, amount: number): CartL
 /** What was put in while the checkout ran stays in the cart. */
 const without = (lines: CartLines, ordered: CartLines): CartLines =>
   ordered.reduce((left, { productId, amount }) => withMore(left, productId, -amount), lines)
+
+const ofCart = id('the cart, which has the id of its user')
+const ofLines = list('what is in the cart', { productId, amount: integer('pieces') })
+
+/** What each event means, and its fields, to somebody who reads the history. */
+export const cartDescriptions: Descriptions<CartEvent> = {
+  CartItemAdded: {
+    means: 'a customer puts a product into the cart',
+    fields: { cartId: ofCart, productId, amount: integer('pieces put in, beside those that were there') },
+  },
+  CartItemAmountChanged: {
+    means: 'a customer wants another number of pieces',
+    fields: { cartId: ofCart, productId, amount: integer('pieces from now on') },
+  },
+  CartItemRemoved: { means: 'a customer takes a product out of the cart', fields: { cartId: ofCart, productId } },
+  CheckoutStarted: { means: 'a customer orders what is in the cart', fields: { cartId: ofCart, orderId, lines: ofLines } },
+  CheckedOut: { means: 'the cart has become an order', fields: { cartId: ofCart, orderId } },
+  CheckoutFailed: { means: 'the cart could not become an order, and is as it was', fields: { cartId: ofCart, orderId } },
+}
 
 export const cart: Decider<Cart, CartCommand, CartEvent> = {
   category: 'cart',

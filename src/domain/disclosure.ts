@@ -1,4 +1,5 @@
 import type { Decider } from './decider.js'
+import { type Descriptions, text, userId } from './description.js'
 import type { UserId } from './ids.js'
 
 /** A `disclosure-<user>` stream: what this user was shown of other people's personal data. */
@@ -16,6 +17,14 @@ const decide = ({ userId, asked, at }: DisclosureCommand): readonly DisclosureEv
 
 /** Nothing is ever decided on what was disclosed before. */
 export type Disclosures = Record<string, never>
+
+/** What each event means, and its fields, to somebody who reads the history. */
+export const disclosureDescriptions: Descriptions<DisclosureEvent> = {
+  PersonalDataDisclosed: {
+    means: "a member of staff is shown other people's names and e-mail addresses",
+    fields: { userId, asked: text('what was asked: the route, and of which events or views') },
+  },
+}
 
 export const disclosure: Decider<Disclosures, DisclosureCommand, DisclosureEvent> = {
   category: 'disclosure',

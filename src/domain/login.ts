@@ -1,4 +1,5 @@
 import { type Decider, Rejected } from './decider.js'
+import { type Descriptions, loginId, userId } from './description.js'
 import type { UserId } from './ids.js'
 
 /** A `login-<HMAC of the e-mail>` stream: who claims this e-mail. Whether a claim counts, the claimant's own stream says. */
@@ -47,6 +48,12 @@ const evolve = (claims: Claims, event: LoginEvent, revision: number): Claims => 
     default:
       return claims
   }
+}
+
+/** What each event means, and its fields, to somebody who reads the history. */
+export const loginDescriptions: Descriptions<LoginEvent> = {
+  EmailClaimed: { means: 'a user claims an e-mail address', fields: { login: loginId, userId } },
+  EmailReleased: { means: 'a user gives an e-mail address up', fields: { login: loginId, userId } },
 }
 
 export const login: Decider<Claims, LoginCommand, LoginEvent> = {

@@ -1,6 +1,19 @@
 import { type Decider, type Json, Rejected, type Says } from './decider.js'
-import { compareIds, type OrderId, type ProductId, type UserId } from './ids.js'
+import { cents, type Descriptions, integer, list, orderId, productId, text, userId } from './description.js'
+import type { OrderId, ProductId, UserId } from './ids.js'
 import type { Cents } from './money.js'
+import {
+  agreedPrice,
+  keepPrices,
+  mergeItems,
+  newPrice,
+  type OrderItem,
+  quantityOf,
+  raisedItems,
+  sameItems,
+  type Terms,
+  termsOf,
+} from './terms.js'
 
 /**
  * The order's stream is the sequencer of everything that its items need in the products' streams, and its expected revision the
@@ -16,12 +29,6 @@ export type OrderEvent =
   | { type: 'OrderRepriced'; data: { orderId: OrderId; price: Cents; at: string } }
   | { type: 'OrderStatusChanged'; data: { orderId: OrderId; status: string; price?: Cents; at: string } }
   | { type: 'OrderSettled'; data: { orderId: OrderId; at: string } }
-
-/** What is ordered: merged items sorted by product, the total, and the client's word for where it stands. */
-export type Terms = { readonly items: readonly OrderItem[]; readonly price: Cents; readonly status: string }
-
-/** `price` is that of one piece when it was ordered; a product need not have one. */
-export type OrderItem = { readonly productId: ProductId; readonly quantity: number; readonly price?: Cents }
 
 export type OrderCommand =
   | {
@@ -132,38 +139,6 @@ const foldedStatus = (status: string): string =>
     .normalize('NFKC')
     .trim()
 
-/** One product named twice is added up; sorted by product, so that of two orders over the same last units one always wins. */
-export const mergeItems = <Item extends { productId: ProductId; quantity: number }>(items: readonly Item[]): Item[] => {
-  const merged = new Map<ProductId, Item>()
-  for (const item of items) {
-    const same = merged.get(item.productId)
-    merged.set(item.productId, same ? { ...same, quantity: same.quantity + item.quantity } : item)
-  }
-  return [...merged.values()].sort((a, b) => compareIds(a.productId, b.productId))
-}
-
-/** The items' sum, where each has a price. */
-export const sumOf = (items: readonly OrderItem[]): Cents | undefined =>
-  items.reduce<Cents | undefined>(
-    (sum, { price, quantity }) => (sum === undefined || price === undefined ? undefined : sum + price * quantity),
-    0,
-  )
-
-export const quantityOf = (terms: Terms | undefined, productId: ProductId): number =>
-  terms?.items.find((item) => item.productId === productId)?.quantity ?? 0
-
-/** The items of which `next` asks for more than `now`. */
-export const raisedItems = (now: Terms | undefined, next: Terms): readonly OrderItem[] =>
-  next.items.filter(({ productId, quantity }) => quantity > quantityOf(now, productId))
-
-const agreedPrice = (items: readonly OrderItem[], price: Cents | undefined): Cents => {
-  const sum = sumOf(items)
-  if (sum !== undefined && price !== undefined && price !== sum) throw refuse('PriceDiffers', { sum })
-  const agreed = sum ?? price
-  if (agreed === undefined) throw refuse('PriceRequired')
-  return agreed
-}
-
 const decide = (command: OrderCommand, order: Order): readonly OrderEvent[] => {
   const { orderId, at } = command
   switch (command.type) {
@@ -231,29 +206,6 @@ const updated = (command: UpdateOrder, order: Order): readonly OrderEvent[] => {
     return [{ type: 'OrderStatusChanged', data: { orderId, status, ...(price !== undefined && { price }), at } }]
   return [{ type: 'OrderRepriced', data: { orderId, price: price!, at } }]
 }
-
-/** The total where it changes. The sum rules; without one the client's word stands, and without a word the total stays. */
-const newPrice = (
-  items: readonly OrderItem[],
-  asked: Cents | undefined,
-  itemsDiffer: boolean,
-  terms: Terms,
-): Cents | undefined => {
-  if (!itemsDiffer && (asked === undefined || asked === terms.price)) return undefined
-  const price = agreedPrice(items, asked ?? (sumOf(items) === undefined ? terms.price : undefined))
-  return price === terms.price ? undefined : price
-}
-
-const keepPrices = (items: readonly OrderItem[], terms: Terms): readonly OrderItem[] =>
-  items.map((item) => {
-    const had = terms.items.find(({ productId }) => productId === item.productId)
-    if (!had) return item
-    const { price: _, ...rest } = item
-    return had.price === undefined ? rest : { ...rest, price: had.price }
-  })
-
-const sameItems = (a: readonly OrderItem[], b: readonly OrderItem[]): boolean =>
-  a.length === b.length && a.every((item, i) => item.productId === b[i]!.productId && item.quantity === b[i]!.quantity)
 
 /** The progress after the event: the read model folds with it as well. */
 export const evolveProgress = (progress: OrderProgress, event: OrderEvent): OrderProgress => {
@@ -328,8 +280,6 @@ const evolveWork = (order: Order, event: OrderEvent, revision: number): Work => 
   }
 }
 
-const termsOf = ({ items, price, status }: Terms): Terms => ({ items, price, status })
-
 const lowered = (before: Terms | undefined, after: Terms): readonly Todo[] =>
   (before?.items ?? [])
     .map(({ productId, quantity }) => ({ productId, was: quantity, quantity: quantityOf(after, productId) }))
@@ -369,6 +319,36 @@ const says: Decider<Order, OrderCommand, OrderEvent>['says'] = {
 /** Whether this event is one that others learn of: a request that was not accepted is no one else's business. */
 export const isAccepted = ({ type }: { readonly type: string }): boolean =>
   (says as { readonly [type: string]: Says | undefined })[type] === 'accepted'
+
+const ofItems = list('what is ordered', {
+  productId,
+  quantity: integer('pieces'),
+  price: cents('of one piece, in cents, when it was ordered'),
+})
+const ofTerms = {
+  items: ofItems,
+  price: cents('of the whole order, in cents'),
+  status: text("the order's status, in the customer's words"),
+}
+
+/** What each event means, and its fields, to somebody who reads the history. */
+export const orderDescriptions: Descriptions<OrderEvent> = {
+  OrderRequested: {
+    means: 'an order is asked for; whether it is placed depends on the stock',
+    fields: { orderId, customerId: userId, ...ofTerms },
+  },
+  OrderPlaced: { means: 'an order is placed: this is a sale', fields: { orderId, customerId: userId, ...ofTerms } },
+  OrderRejected: { means: 'an order that was asked for is refused', fields: { orderId, reason: text('why') } },
+  OrderChangeRequested: { means: 'a change of an order is asked for', fields: { orderId, ...ofTerms } },
+  OrderChanged: { means: 'an order has other items, price or status', fields: { orderId, ...ofTerms } },
+  OrderChangeAbandoned: { means: 'a change that was asked for is refused', fields: { orderId, reason: text('why') } },
+  OrderRepriced: { means: 'an order has another price', fields: { orderId, price: ofTerms.price } },
+  OrderStatusChanged: {
+    means: 'an order has another status, such as paid, shipped or cancelled',
+    fields: { orderId, status: ofTerms.status, price: cents('of the whole order, in cents, where it changed too') },
+  },
+  OrderSettled: { means: 'nothing remains to be done for the order in the stock', fields: { orderId } },
+}
 
 export const order: Decider<Order, OrderCommand, OrderEvent> = {
   category: 'order',

@@ -1,4 +1,5 @@
 import { type Decider, type Json, Rejected } from './decider.js'
+import { cents, type Descriptions, integer, orderId, productId, text } from './description.js'
 import type { OrderId, ProductId } from './ids.js'
 import type { Cents } from './money.js'
 import { listReservations, noReservations, type Reservations, reservationOf, reservationsFrom, reserve } from './reservations.js'
@@ -187,6 +188,42 @@ type Carried = {
   readonly price: Cents | null
   readonly free: number
   readonly held: readonly (readonly [OrderId, number, number])[]
+}
+
+const ofStep = {
+  productId,
+  orderId,
+  orderRevision: integer("the revision of the order's event that asked for this"),
+  was: integer('pieces that the order held of it before'),
+}
+
+/** What each event means, and its fields, to somebody who reads the history. */
+export const productDescriptions: Descriptions<ProductEvent> = {
+  ProductAdded: {
+    means: 'a product comes into the shop',
+    fields: {
+      productId,
+      name: text("the product's name"),
+      stock: integer('pieces that can be ordered'),
+      price: cents('of one piece, in cents'),
+    },
+  },
+  ProductRenamed: { means: 'a product has another name', fields: { productId, name: text('the new name') } },
+  ProductPriced: { means: 'a product has another price', fields: { productId, price: cents('of one piece, in cents') } },
+  StockCounted: {
+    means: 'staff says how many pieces there are',
+    fields: { productId, stock: integer('pieces that can be ordered from now on') },
+  },
+  StockReserved: {
+    means: 'an order holds pieces of a product, or gives some back',
+    fields: { ...ofStep, quantity: integer('pieces that the order holds of it from now on') },
+  },
+  StockTaken: { means: 'the pieces that an order held have left the shop', fields: ofStep },
+  ProductRetired: { means: 'a product is no longer sold', fields: { productId } },
+  ProductCarriedForward: {
+    means: "a product's state, carried forward so that its older events need not be read again; says nothing new",
+    fields: { part: integer('which part'), parts: integer('of so many'), carried: text('the state, as JSON') },
+  },
 }
 
 export const product: Decider<Product, ProductCommand, ProductEvent> = {

@@ -1,4 +1,5 @@
 import { type Decider, Rejected } from './decider.js'
+import { claimRevision, type Descriptions, loginId, personal, text, userId } from './description.js'
 import type { Email } from './email.js'
 import type { UserId } from './ids.js'
 import type { Login } from './login.js'
@@ -196,6 +197,47 @@ const evolve = (user: User, event: UserEvent): User => {
     default:
       return next
   }
+}
+
+/** What each event means, and its fields, to somebody who reads the history. */
+export const userDescriptions: Descriptions<UserEvent> = {
+  UserRegistered: {
+    means: 'somebody becomes a user',
+    fields: {
+      userId,
+      name: personal(text("the user's name")),
+      email: personal(text("the user's e-mail address")),
+      login: loginId,
+      claimRevision,
+    },
+  },
+  PasswordSet: {
+    means: 'a user has a new password',
+    secret: true,
+    fields: {
+      userId,
+      hash: text("the password's hash"),
+      oneTimeUntil: text('until when it is good for one log-in, where it was given by an operator'),
+    },
+  },
+  PasswordRehashed: {
+    means: "a user's password is kept under another hash",
+    secret: true,
+    fields: { userId, hash: text("the password's hash") },
+  },
+  OneTimePasswordUsed: { means: 'a user has logged in with the password that an operator gave', fields: { userId } },
+  UserRenamed: { means: 'a user has another name', fields: { userId, name: personal(text('the new name')) } },
+  EmailChanged: {
+    means: 'a user has another e-mail address',
+    fields: { userId, email: personal(text('the new e-mail address')), login: loginId, claimRevision },
+  },
+  EmailClaimVoided: {
+    means: 'a claim on an e-mail address that came to nothing is ended',
+    fields: { userId, login: loginId, claimRevision },
+  },
+  RoleGranted: { means: 'a user is given a role', fields: { userId, role: text('customer, analyst or staff') } },
+  SignedOut: { means: "a user's tokens are ended", fields: { userId } },
+  UserErased: { means: 'a user is erased: their personal data is gone', fields: { userId } },
 }
 
 export const user: Decider<User, UserCommand, UserEvent> = {

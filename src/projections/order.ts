@@ -1,14 +1,7 @@
 import type { UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
-import {
-  evolveProgress,
-  noProgress,
-  type OrderEvent,
-  type OrderItem,
-  type OrderProgress,
-  type Terms,
-  word,
-} from '../domain/order.js'
+import { evolveProgress, noProgress, type OrderEvent, type OrderProgress, word } from '../domain/order.js'
+import type { OrderItem, Terms } from '../domain/terms.js'
 import { projection } from './projection.js'
 
 export type OrderRow = {

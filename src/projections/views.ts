@@ -1,7 +1,7 @@
 import type { CartLine } from '../domain/cart.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
-import type { OrderItem } from '../domain/order.js'
+import type { OrderItem } from '../domain/terms.js'
 import type { Role } from '../domain/user.js'
 import type { CartRow } from './cart.js'
 import type { OrderRow } from './order.js'

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { OrderId, ProductId, UserId } from '../../src/domain/ids.js'
-import { mergeItems, type OrderEvent, type OrderItem, order, sumOf, type UpdateOrder } from '../../src/domain/order.js'
+import { type OrderEvent, order, type UpdateOrder } from '../../src/domain/order.js'
+import { mergeItems, type OrderItem, sumOf } from '../../src/domain/terms.js'
 import { scenarios } from '../support/given.js'
 
 const at = '2026-01-01T00:00:00.000Z'

@@ -1,4 +1,5 @@
-import { catalogue, type EventDescription, type Field } from '../../domain/catalogue.js'
+import { catalogue } from '../../domain/catalogue.js'
+import type { EventDescription, Field } from '../../domain/description.js'
 import { isShown } from './event.js'
 
 /** A column of an event type's table: where its value is, of which type, and what it means. */

@@ -1,4 +1,5 @@
-import { catalogue, type Field } from '../../domain/catalogue.js'
+import { catalogue } from '../../domain/catalogue.js'
+import type { Field } from '../../domain/description.js'
 import type { CartRow } from '../../projections/cart.js'
 import type { OrderRow } from '../../projections/order.js'
 import type { ProductRow } from '../../projections/product.js'

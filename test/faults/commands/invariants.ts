@@ -1,8 +1,9 @@
 import { amountOf, cart } from '../../../src/domain/cart.js'
 import type { OrderId, ProductId, UserId } from '../../../src/domain/ids.js'
 import { login } from '../../../src/domain/login.js'
-import { order, quantityOf } from '../../../src/domain/order.js'
+import { order } from '../../../src/domain/order.js'
 import { product, reservedFor } from '../../../src/domain/product.js'
+import { quantityOf } from '../../../src/domain/terms.js'
 import { user } from '../../../src/domain/user.js'
 import type { Log } from './log.js'
 

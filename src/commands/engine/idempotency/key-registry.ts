@@ -30,6 +30,9 @@ export type Keys = {
  */
 export type Policy = 'creates' | 'changes' | 'unguarded'
 
+/** What a key means to each command of a noun: a new one doesn't compile until it says so. */
+export type Policies<Commands> = { readonly [Name in keyof Commands]: Policy }
+
 type Answered = { readonly revision: number }
 
 type Seen = { readonly type: string; readonly streamId: string; readonly metadata?: Partial<CommandKey> }
@@ -42,12 +45,11 @@ const saysOf: ReadonlyMap<string, { readonly [type: string]: Says }> = new Map(
   [user, product, cart, order].map(({ category, says }) => [category, says]),
 )
 
-/** `size`: keys that are remembered, the newest; 100,000 take some 25 MB. */
 /** The commands of a noun, guarded as the table says: it names each of them. */
 export const guarded = <Commands extends { readonly [Name in keyof Commands]: AnyCommand }>(
   keys: Pick<Keys, 'guard'>,
   commands: Commands,
-  policies: { readonly [Name in keyof Commands]: Policy },
+  policies: Policies<Commands>,
 ): Commands => {
   const names = Object.keys(policies) as (keyof Commands)[]
   const entries = names.map((name): [keyof Commands, Guardable] => {
@@ -65,6 +67,7 @@ type AnyCommand = (context: CommandContext, input: never) => Promise<unknown>
 /** What is guarded answers with a revision; the guard needs to know nothing of its input. */
 type Guardable = (context: CommandContext, input: unknown) => Promise<Answered>
 
+/** `size`: keys that are remembered, the newest; 100,000 take some 25 MB. */
 export const createKeys = (size = 100_000): Keys => {
   const known = new Map<string, Known>()
   const underWay = new Map<string, { readonly requestHash: string; readonly times: number }>()
