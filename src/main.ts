@@ -18,7 +18,8 @@ import type { OwnWrites } from './http/pipeline/read-your-writes.js'
 import { createHttp } from './http/server.js'
 import { sleep, withResolvers } from './platform/async.js'
 import type { Config } from './platform/config.js'
-import { type Accepting, type Listening, listen } from './platform/listen.js'
+import type { Accepting } from './platform/http-server.js'
+import { type Listening, listen } from './platform/listen.js'
 import type { Log } from './platform/log.js'
 import { bridges, type ProcessRole, projects, servesHttp } from './platform/process-role.js'
 import { createScope, type Scope } from './platform/scope.js'
@@ -283,7 +284,10 @@ const serveHttp = async (running: Running, scope: Scope): Promise<string | undef
     ending: ending.signal,
   })
   await readModelsThere(running)
-  const listening: Accepting | Listening = await (workers.listen ?? listen)(http.callback(), config.host, config.port)
+  const handler = http.callback()
+  const listening: Accepting | Listening = workers.listen
+    ? workers.listen(handler)
+    : await listen(handler, config.host, config.port, { times: config, connections: config })
   scope.add({
     close: () => {
       ending.abort()

@@ -1,8 +1,11 @@
+import cors from '@koa/cors'
 import { Router, type RouterContext } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
 import helmet from 'koa-helmet'
+import { clientOf, networkOf, trustIn } from '../platform/addresses.js'
 import { createTokens } from './pipeline/auth.js'
 import { answerError, Refusal, refusalOf } from './pipeline/errors.js'
+import { createFlows } from './pipeline/flows.js'
 import { observe } from './pipeline/observe.js'
 import { createLimits } from './pipeline/rate-limits.js'
 import { createOwnWrites } from './pipeline/read-your-writes.js'
@@ -25,6 +28,7 @@ export const createHttp = (deps: HttpDeps): Koa => {
     tokens: createTokens(deps.secrets.jwt, deps.config),
     limits: createLimits(deps.config, deps.limiter),
     ownWrites: deps.ownWrites ?? createOwnWrites(),
+    flows: createFlows(deps.sessions, deps.config.maxStreams, deps.ending),
   }
   const shop = [
     ...userRoutes(http),
@@ -38,10 +42,22 @@ export const createHttp = (deps: HttpDeps): Koa => {
   const app = new Koa()
   // What breaks once an answer has begun: mostly a client that has left.
   app.on('error', (error: Error) => deps.log.debug({ err: error }, 'an answer broke off'))
+  app.use(addressed(deps.config.trustedProxies))
   app.use(observe(deps.log, deps.registry))
   app.use(errors)
   // Whether TLS stands in front is not for us to say: a page must not ask its browser for addresses that nobody serves.
-  app.use(helmet({ strictTransportSecurity: false, contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } }))
+  app.use(
+    helmet({
+      strictTransportSecurity: false,
+      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+      // Of browsers and plugins that are gone.
+      xXssProtection: false,
+      xDownloadOptions: false,
+      xPermittedCrossDomainPolicies: false,
+    }),
+  )
+  const { corsOrigins } = deps.config
+  if (corsOrigins.length > 0) app.use(cors({ ...corsSettings, origin: (ctx) => allowed(corsOrigins, ctx.get('origin')) }))
   app.use(readable)
   app.use(routerOf(http, [...shop, ...systemRoutes(http, shop)]).routes())
   app.use(async (ctx) => {
@@ -50,6 +66,26 @@ export const createHttp = (deps: HttpDeps): Koa => {
   })
   return app
 }
+
+/** Puts into `ctx.ip` what a client is counted by. */
+const addressed = (trustedProxies: readonly string[]) => {
+  const trusts = trustIn(trustedProxies)
+  return (ctx: Context, next: Next): Promise<void> => {
+    const peer = ctx.req.socket.remoteAddress ?? ''
+    ctx.request.ip = networkOf(clientOf(trusts, peer, ctx.get('x-forwarded-for')))
+    return next()
+  }
+}
+
+const corsSettings = {
+  allowMethods: 'GET,HEAD,PUT,POST,DELETE',
+  allowHeaders:
+    'Authorization,access_token,Content-Type,Idempotency-Key,If-Match,If-None-Match,Last-Event-ID,Read-After,X-Correlation-Id',
+  exposeHeaders: 'Commit-Position,ETag,Link,Retry-After,Warning,X-Correlation-Id',
+  maxAge: 600,
+}
+
+const allowed = (origins: readonly string[], origin: string): string => (origins.includes(origin) ? origin : '')
 
 const errors = async (ctx: Context, next: Next): Promise<void> => {
   try {

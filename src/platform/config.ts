@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { isAddressOrRange } from './addresses.js'
 
 /**
  * The environment, read and checked once. Durations are milliseconds. `eventstoreUrl`, `databaseUrl` and `kafkaBrokers`
@@ -18,6 +19,8 @@ const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Wor
 
 const broker = /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/
 const list = (text: string): readonly string[] => text.split(',').map((item) => item.trim())
+
+const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text
 
 /** A secret that is shorter, or of fewer characters, can be guessed. */
 const secretLength = 32
@@ -62,6 +65,27 @@ const environment = z.object({
   RATE_LIMIT: count(60_000),
   /** Failed log-ins a minute for one e-mail and from one address (ten times as many); 0: no limit. */
   LOGIN_RATE_LIMIT: count(20),
+  /** Addresses and ranges of proxies, by comma, that are believed when they say for whom they ask (X-Forwarded-For). */
+  TRUSTED_PROXIES: z
+    .string()
+    .refine((text) => list(text).every(isAddressOrRange), 'must be addresses or ranges such as 10.0.0.0/8, several by comma')
+    .optional(),
+  /** Origins, by comma, whose pages may ask from a browser; left out: none but our own. */
+  CORS_ORIGINS: z
+    .string()
+    .refine((text) => list(text).every(isOrigin), 'must be origins such as https://shop.example, several by comma')
+    .optional(),
+  /** Connections that may be open, in all and from one address. */
+  MAX_CONNECTIONS: integer(1, 1_000_000).default(10_000),
+  MAX_CONNECTIONS_PER_ADDRESS: integer(1, 1_000_000).default(1_000),
+  /** What one user may read live at once, in each process that serves HTTP. */
+  MAX_STREAMS: integer(1, 10_000).default(10),
+  /** For a client: to send the headers, to send a request, and to take some of an answer. */
+  HEADERS_TIMEOUT: duration(10_000),
+  BODY_TIMEOUT: duration(30_000),
+  STALLED_TIMEOUT: duration(30_000),
+  /** After which a request is answered 503, whatever is still done about it. */
+  REQUEST_TIMEOUT: duration(65_000),
   COMMAND_DEADLINE: duration(10_000),
   /** How long the recovery watches an unsettled order before it takes it up; longer than a command's deadline. */
   RECOVERY_DELAY: duration(20_000),
@@ -107,6 +131,15 @@ const settings = (env: z.infer<typeof environment>) => ({
   bcryptCost: env.BCRYPT_COST,
   rateLimit: env.RATE_LIMIT,
   loginRateLimit: env.LOGIN_RATE_LIMIT,
+  trustedProxies: env.TRUSTED_PROXIES === undefined ? [] : list(env.TRUSTED_PROXIES),
+  corsOrigins: env.CORS_ORIGINS === undefined ? [] : list(env.CORS_ORIGINS),
+  maxConnections: env.MAX_CONNECTIONS,
+  maxConnectionsPerAddress: env.MAX_CONNECTIONS_PER_ADDRESS,
+  maxStreams: env.MAX_STREAMS,
+  headersTimeout: env.HEADERS_TIMEOUT,
+  bodyTimeout: env.BODY_TIMEOUT,
+  stalledTimeout: env.STALLED_TIMEOUT,
+  requestTimeout: env.REQUEST_TIMEOUT,
   commandDeadline: env.COMMAND_DEADLINE,
   recoveryDelay: env.RECOVERY_DELAY,
   claimYoung: env.CLAIM_YOUNG,
@@ -143,12 +176,22 @@ export const readConfig = (env: NodeJS.ProcessEnv = process.env): Config => {
 }
 
 /** What each setting allows by itself, and not beside another. */
-const contradictions = ({ COMMAND_DEADLINE, RECOVERY_DELAY }: z.infer<typeof environment>): readonly string[] =>
-  RECOVERY_DELAY > COMMAND_DEADLINE
-    ? []
-    : [
-        `RECOVERY_DELAY: must be longer than COMMAND_DEADLINE, or orders that are still being placed would be taken up (${RECOVERY_DELAY} ms is not longer than ${COMMAND_DEADLINE} ms)`,
-      ]
+const contradictions = (env: z.infer<typeof environment>): readonly string[] => {
+  const { COMMAND_DEADLINE, RECOVERY_DELAY, HISTORY_TIMEOUT, REQUEST_TIMEOUT } = env
+  const longer = (than: number, is: number) => `(${is} ms is not longer than ${than} ms)`
+  return [
+    ...(RECOVERY_DELAY > COMMAND_DEADLINE
+      ? []
+      : [
+          `RECOVERY_DELAY: must be longer than COMMAND_DEADLINE, or orders that are still being placed would be taken up ${longer(COMMAND_DEADLINE, RECOVERY_DELAY)}`,
+        ]),
+    ...(REQUEST_TIMEOUT > HISTORY_TIMEOUT
+      ? []
+      : [
+          `REQUEST_TIMEOUT: must be longer than HISTORY_TIMEOUT, or a query that is still allowed would be given up ${longer(HISTORY_TIMEOUT, REQUEST_TIMEOUT)}`,
+        ]),
+  ]
+}
 
 /** Who says how a Kafka is to be reached, and not where, would find the topic in Postgres. */
 const withoutBrokers = (set: NodeJS.ProcessEnv): readonly string[] => {

@@ -47,5 +47,11 @@ export type PrimaryCalls = {
 /** Comes with a connection's socket; the worker sends it back once the socket is its own. */
 export type Handover = { readonly connection: number }
 
+/** Told by a worker when a connection that was handed over is closed. */
+export type Closed = { readonly closed: number }
+
+export const isClosed = (message: unknown): message is Closed =>
+  typeof message === 'object' && message !== null && 'closed' in message
+
 export const isHandover = (message: unknown): message is Handover =>
   typeof message === 'object' && message !== null && 'connection' in message

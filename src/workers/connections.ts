@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { createServer, type Socket } from 'node:net'
+import { type ConnectionLimits, createDoor } from '../platform/door.js'
 import { listenOn } from '../platform/listen.js'
-import { isHandover } from './calls.js'
+import { isClosed, isHandover } from './calls.js'
 
 /** Hands each connection to one of several processes. */
 export type Connections = {
@@ -18,52 +19,68 @@ export type Connections = {
  * the other. A copy is kept until the worker says that it has the socket: what a dying one was given goes to the next. (The distribution of
  * node:cluster keeps no such copy, and a client would wait for ever.)
  */
-export const createConnections = (): Connections => {
-  const workers = new Map<ChildProcess, Map<number, Socket>>()
-  const unserved: Socket[] = []
+export const createConnections = (limits: ConnectionLimits): Connections => {
+  const enter = createDoor(limits)
+  const workers = new Map<ChildProcess, Map<number, Held>>()
+  const unserved: Held[] = []
   let last = 0
 
-  const hand = (socket: Socket): void => {
+  const hand = (held: Held): void => {
     const [next] = workers
-    if (!next) return void unserved.push(socket)
+    if (!next) return void unserved.push(held)
     const [worker, given] = next
     // The first becomes the last: the next connection is another's.
     workers.delete(worker)
     workers.set(worker, given)
     const connection = ++last
-    given.set(connection, socket)
+    given.set(connection, held)
     // That it could not be sent is told by the worker's exit too.
-    worker.send({ connection }, socket, { keepOpen: true }, () => undefined)
+    worker.send({ connection }, held.socket, { keepOpen: true }, () => undefined)
   }
 
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy())
-    hand(socket)
+    const leave = enter(socket)
+    if (leave) hand({ socket, leave })
   })
+
+  const add = (worker: ChildProcess): void => {
+    const given = new Map<number, Held>()
+    /** Those of the connections that it has: what to call once they are closed. */
+    const theirs = new Map<number, () => void>()
+    workers.set(worker, given)
+    worker.on('message', (message) => {
+      if (isHandover(message)) {
+        const held = given.get(message.connection)
+        held?.socket.destroy()
+        given.delete(message.connection)
+        if (held) theirs.set(message.connection, held.leave)
+      } else if (isClosed(message)) {
+        theirs.get(message.closed)?.()
+        theirs.delete(message.closed)
+      }
+    })
+    worker.once('exit', () => {
+      workers.delete(worker)
+      for (const leave of theirs.values()) leave()
+      for (const held of given.values()) hand(held)
+    })
+    for (const held of unserved.splice(0)) hand(held)
+  }
 
   return {
     listen: (host, port) => listenOn(server, host, port),
-    add: (worker) => {
-      const given = new Map<number, Socket>()
-      workers.set(worker, given)
-      worker.on('message', (message) => {
-        if (!isHandover(message)) return
-        given.get(message.connection)?.destroy()
-        given.delete(message.connection)
-      })
-      worker.once('exit', () => {
-        workers.delete(worker)
-        for (const socket of given.values()) hand(socket)
-      })
-      for (const socket of unserved.splice(0)) hand(socket)
-    },
+    add,
     close: () =>
       new Promise((resolve) => {
-        for (const socket of unserved.splice(0)) socket.destroy()
+        for (const { socket } of unserved.splice(0)) socket.destroy()
         server.close(() => resolve())
         // What was handed over is the workers' to end.
-        for (const given of workers.values()) for (const socket of given.values()) socket.unref()
+        for (const given of workers.values()) for (const { socket } of given.values()) socket.unref()
         resolve()
       }),
   }
 }
+
+/** A connection, and what to call once it is closed. */
+type Held = { readonly socket: Socket; readonly leave: () => void }

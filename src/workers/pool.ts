@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AggregatorRegistry, type Registry } from 'prom-client'
 import { backoff } from '../platform/async.js'
+import type { ConnectionLimits } from '../platform/door.js'
 import type { Log } from '../platform/log.js'
 import { createPeer, type Peer, PeerGone } from '../platform/peer.js'
 import type { Metrics, PrimaryCalls, Stores, WorkerCalls } from './calls.js'
@@ -35,9 +36,9 @@ const stuckAfter = 5_000
 const script = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url))
 
 /** Forks the workers at once: they load their code while the stores start. */
-export const forkWorkers = (count: number, log: Log): Pool => {
+export const forkWorkers = (count: number, limits: ConnectionLimits, log: Log): Pool => {
   const members = new Set<Member>()
-  const connections = createConnections()
+  const connections = createConnections(limits)
   const counters = createCounters()
   let shared: Shared | undefined
   let stopping = false

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { connect } from '../connect.js'
 import { type App, startApp } from '../main.js'
 import { readConfig } from '../platform/config.js'
-import { acceptHttp } from '../platform/listen.js'
+import { acceptHttp } from '../platform/http-server.js'
 import { createLog } from '../platform/log.js'
 import { createPeer } from '../platform/peer.js'
 import { isHandover, type PrimaryCalls, type Stores, type WorkerCalls } from './calls.js'
@@ -17,12 +17,15 @@ const ownWrites = createSharedOwnWrites((entries) => primary.call('wrote', entri
 let app: App | undefined
 
 const listen: typeof acceptHttp = (handler) => {
-  const server = acceptHttp(handler)
+  const server = acceptHttp(handler, config)
   process.on('message', (message, socket) => {
     if (!isHandover(message)) return
     process.send!(message)
     // Whoever has left meanwhile has no socket any more.
-    if (socket) server.accept(socket as Socket)
+    if (socket) {
+      server.accept(socket as Socket)
+      ;(socket as Socket).once('close', () => process.connected && process.send!({ closed: message.connection }))
+    } else process.send!({ closed: message.connection })
   })
   return server
 }

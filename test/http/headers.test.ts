@@ -329,7 +329,10 @@ describe('headers', () => {
     const { headers } = await send('GET /docs')
     expect(headers.get('content-security-policy')).to.include("default-src 'self'")
     expect(headers.get('x-content-type-options')).to.equal('nosniff')
-    expect(headers.get('x-powered-by')).to.equal(null)
+    const relics = ['x-powered-by', 'x-xss-protection', 'x-download-options', 'x-permitted-cross-domain-policies']
+    for (const name of [...relics, 'access-control-allow-origin']) expect(headers.get(name), name).to.equal(null)
+    const asked = await send('GET /products', { headers: { origin: 'https://example.org' } })
+    expect(asked.headers.get('access-control-allow-origin')).to.equal(null)
     const kept = async (line: string, request?: Request) => (await send(line, request)).headers.get('cache-control')
     expect(await kept('GET /products')).to.equal('no-cache')
     expect(await kept('GET /cart', { token: ann.token })).to.equal('private, no-cache')

@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,7 +19,11 @@ describe('several processes for HTTP', function () {
 
   before(async () => {
     data = await mkdtemp(join(tmpdir(), 'tillroll-workers-'))
-    shop = await spawnShop({ data, port: await freePort(), env: { HTTP_WORKERS: String(workers), RATE_LIMIT: '100000' } })
+    shop = await spawnShop({
+      data,
+      port: await freePort(),
+      env: { HTTP_WORKERS: String(workers), RATE_LIMIT: '100000', MAX_CONNECTIONS_PER_ADDRESS: '300' },
+    })
   })
   after(async () => {
     await shop.stop()
@@ -64,6 +69,32 @@ describe('several processes for HTTP', function () {
     descendantsOf(shop.pid)
       .filter(({ command }) => command.includes('workers/worker'))
       .map(({ pid }) => pid)
+
+  it('are given so many connections of one address, all of them together, and again as many once those are closed', async () => {
+    const open: Socket[] = []
+    const openOne = async (): Promise<string> => {
+      const socket = connect(Number(new URL(shop.url).port), '127.0.0.1')
+      open.push(socket)
+      socket.on('error', () => undefined)
+      let received = ''
+      socket.on('data', (chunk: Buffer) => (received += chunk.toString()))
+      socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n')
+      while (!received.includes('\r\n') && !socket.destroyed) await sleep(5)
+      return received.split(' ')[1] ?? 'closed'
+    }
+    const until429 = async (): Promise<number> => {
+      for (let n = 0; n <= 300; n++) if ((await openOne()) !== '200') return n
+      return 301
+    }
+    // Some are still open from before.
+    for (let round = 0; round < 2; round++) {
+      expect(await until429()).to.be.within(250, 300)
+      for (const socket of open.splice(0)) socket.destroy()
+      await sleep(500)
+    }
+    expect(await openOne()).to.equal('200')
+    open[0]!.destroy()
+  })
 
   it('are as many as are asked for', () => {
     expect(workerPids()).to.have.length(workers)

@@ -57,12 +57,13 @@ export const serve = async ({ role, demo, startOver = false }: Options): Promise
 const grace = 1_500
 
 /** Processes of their own for HTTP, where the role serves it and there are cores for more than one process. */
-const forkedFor = async (role: ProcessRole, { httpWorkers }: Config, log: Log): Promise<Pool | undefined> => {
+const forkedFor = async (role: ProcessRole, config: Config, log: Log): Promise<Pool | undefined> => {
+  const { httpWorkers } = config
   if (!servesHttp(role) || httpWorkers === 0) return undefined
   const { forkWorkers, workersFor } = await import('../../workers/pool.js')
   const count = httpWorkers ?? workersFor()
   // One that has nothing to do beside HTTP need not hand that on.
-  return role === 'api' && count === 1 ? undefined : forkWorkers(count, log)
+  return role === 'api' && count === 1 ? undefined : forkWorkers(count, config, log)
 }
 
 /** The history, to the tools of analysts, where a port for it is set. */

@@ -6,7 +6,7 @@ import { Rejected } from '../../domain/decider.js'
 import { type Id, parseId } from '../../domain/ids.js'
 import { admit, type Caller, namedIn } from './auth.js'
 import { checked, readJson } from './body.js'
-import { Refusal } from './errors.js'
+import { Refusal, unavailable } from './errors.js'
 import { revisionsAskedFor } from './etag.js'
 import { readAfter, waitForFreshness } from './read-your-writes.js'
 import { responder } from './respond.js'
@@ -32,7 +32,7 @@ export const serve = (http: Http, route: Route) => {
     const askers = route.askers?.(call.query)
     if (askers) await admit(ctx, askers, http.tokens, http.sessions)
     const fresh = route.kind !== 'read' || (await isFresh(ctx, caller))
-    const answer = await route.handle(call)
+    const answer = await (route.kind === 'command' ? route.handle(call) : inTime(route.handle(call), http.config.requestTimeout))
     await noteWrite(http, answer, caller)
     respond(ctx, answer)
     if (!fresh) ctx.append('Warning', '110 - "The answer may be older than what you wrote last"')
@@ -40,6 +40,16 @@ export const serve = (http: Http, route: Route) => {
       ctx.append('Warning', '199 - "The answer is as it stood before an event that can not be read"')
   }
 }
+
+/** Commands have a deadline of their own. Throws `Refusal` 503 after so many milliseconds; what is under way goes on, and is dropped. */
+const inTime = <Value>(work: Promise<Value>, milliseconds: number): Promise<Value> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(unavailable('the answer takes too long; ask for less, or try again later')),
+      milliseconds,
+    )
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 
 type Of = {
   readonly caller: Caller | undefined

@@ -14,6 +14,7 @@ import type { Remember } from '../../queries/engine/memory.js'
 import type { Queries } from '../../queries/index.js'
 import type { Sessions } from '../../queries/sessions.js'
 import type { Tokens } from './auth.js'
+import type { Flows } from './flows.js'
 import type { Limiter, Limits } from './rate-limits.js'
 import type { OwnWrites } from './read-your-writes.js'
 
@@ -29,6 +30,10 @@ export type HttpDeps = {
     | 'tokenTtl'
     | 'tokenIssuer'
     | 'tokenAudience'
+    | 'trustedProxies'
+    | 'corsOrigins'
+    | 'maxStreams'
+    | 'requestTimeout'
   >
   readonly log: Logger
   readonly commands: Commands
@@ -68,4 +73,9 @@ export type HttpDeps = {
 export type Health = { readonly ready: boolean; readonly parts: { readonly [part: string]: unknown } }
 
 /** The same, with what the HTTP layer makes of it: what routes work with. */
-export type Http = HttpDeps & { readonly tokens: Tokens; readonly limits: Limits; readonly ownWrites: OwnWrites }
+export type Http = HttpDeps & {
+  readonly tokens: Tokens
+  readonly limits: Limits
+  readonly ownWrites: OwnWrites
+  readonly flows: Flows
+}

@@ -9,7 +9,6 @@ import { statsSql } from '../../history/stats.js'
 import { filterOf, sqlBody, statsQuery, statsView } from '../api/history.js'
 import { createDisclosure } from '../pipeline/disclosure.js'
 import { Refusal, unavailable } from '../pipeline/errors.js'
-import { createFlows } from '../pipeline/flows.js'
 import { type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
@@ -20,8 +19,7 @@ const formats: { readonly [type: string]: Question['format'] } = {
 }
 
 /** Questions that DuckDB answers, in a process of its own: for analysts and staff. */
-export const historySqlRoutes = ({ history, sessions, commands, ending }: Http): readonly Route[] => {
-  const whileAllowed = createFlows(sessions, ending)
+export const historySqlRoutes = ({ history, flows, commands }: Http): readonly Route[] => {
   const disclosed = createDisclosure(commands)
 
   return [
@@ -47,7 +45,7 @@ export const historySqlRoutes = ({ history, sessions, commands, ending }: Http):
           throw new Refusal(406, `the answer can be had as ${Object.keys(formats).join(', ')}: say which in Accept`)
         const personal = await disclosed(call, call.body.personal, `POST /history/sql of ${viewsOf(sql).join(', ') || 'nothing'}`)
         const flow = await answered(() => history.ask({ sql, format: formats[type]!, personal }, call.gone()))
-        return { bytes: { type, flow: whileAllowed(flow, call.caller) } }
+        return { bytes: { type, flow: flows(flow, call.caller) } }
       },
     }),
 

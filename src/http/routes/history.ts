@@ -15,7 +15,6 @@ import { position } from '../api/schemas.js'
 import { checked } from '../pipeline/body.js'
 import { createDisclosure } from '../pipeline/disclosure.js'
 import { Refusal } from '../pipeline/errors.js'
-import { createFlows } from '../pipeline/flows.js'
 import { type Answer, type Call, nextPage, type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
@@ -27,9 +26,8 @@ const mostRows = 10_000
 type EventsCall = Call<z.output<typeof eventsQuery>, unknown, readonly Role[], undefined>
 
 /** The past, for analysts and staff: without what is secret, and without personal data unless staff asks for it. */
-export const historyRoutes = ({ history, sessions, commands, ending }: Http): readonly Route[] => {
+export const historyRoutes = ({ history, flows, commands, ending }: Http): readonly Route[] => {
   const { source, head } = history
-  const whileAllowed = createFlows(sessions, ending)
   const disclosed = createDisclosure(commands)
 
   const page = async ({ query, path }: EventsCall, filter: HistoryFilter, personal: boolean): Promise<Answer> => {
@@ -52,7 +50,7 @@ export const historyRoutes = ({ history, sessions, commands, ending }: Http): re
     const start = after === undefined ? { filter, after: undefined } : await startOfFollowing(source, filter, after)
     const { signal, stop } = endable()
     const reading = readHistory(source, { ...start.filter, after: start.after, personal, signal })
-    return { lines: whileAllowed(linesOf(reading, stop), caller) }
+    return { lines: flows(linesOf(reading, stop), caller) }
   }
 
   const live = async ({ query, header, caller }: EventsCall, filter: HistoryFilter, personal: boolean): Promise<Answer> => {
@@ -61,7 +59,7 @@ export const historyRoutes = ({ history, sessions, commands, ending }: Http): re
     const start = await startOfFollowing(source, filter, after)
     const { signal, stop } = endable()
     const following = followHistory(source, start.filter, { after: start.after, personal, signal, head })
-    return { events: whileAllowed(eventsOf(following, stop), caller) }
+    return { events: flows(eventsOf(following, stop), caller) }
   }
 
   const differences = async ({ from, to = { time: new Date().toISOString() }, projection }: z.output<typeof diffQuery>) => {

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { position, recordsFrom } from '../api/schemas.js'
 import { checked } from '../pipeline/body.js'
-import { createFlows } from '../pipeline/flows.js'
 import { type Route, route } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
@@ -16,9 +15,7 @@ const recordView = z.object({
   position: z.string(),
 })
 
-export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[] => {
-  const whileAllowed = createFlows(sessions, ending)
-
+export const topicRoutes = ({ topic, flows }: Http): readonly Route[] => {
   return [
     route({
       method: 'GET',
@@ -37,7 +34,7 @@ export const topicRoutes = ({ topic, sessions, ending }: Http): readonly Route[]
         const from = { ...(partition !== undefined && { partition }), ...(after !== undefined && { after }) }
         // Once it has begun, a stream can't say any more that there is nothing to read from.
         await topic.records({ limit: 1 })
-        return { events: whileAllowed(topic.events(from), caller) }
+        return { events: flows(topic.events(from), caller) }
       },
     }),
   ]
