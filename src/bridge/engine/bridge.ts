@@ -32,6 +32,9 @@ export type Bridge = {
   readonly status: () => BridgeStatus
 }
 
+/** Milliseconds. A transaction costs the same for one record as for thirty. */
+const restAfterSeveral = 10
+
 /** Republishes the accepted events of orders, each once and in order, for as long as it holds its lease. */
 export const createBridge = (options: BridgeOptions): Bridge => {
   const { feed, store, sink, lease, log } = options
@@ -60,7 +63,7 @@ export const createBridge = (options: BridgeOptions): Bridge => {
             after = stretch.end
           }
         }
-        await feed.follow({ after, signal: ended, onBatch: (events) => handle(stretchOf(events)) })
+        await feed.follow({ after, signal: ended, restAfterSeveral, onBatch: (events) => handle(stretchOf(events)) })
       })
     } finally {
       await session.close()
