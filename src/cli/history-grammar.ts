@@ -15,7 +15,7 @@ const json = ['--json', 'for a program to read'] as const
 /** `tillroll history`: what analysts ask the past. */
 export const history = (): Command => {
   const command = new Command('history').description('the past: export it, query it, look into it')
-  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace(), diff(), replay()])
+  for (const child of [exporting(), sql(), serving(), blame(), show(), tail(), stats(), trace(), diff(), replay(), whatIf()])
     command.addCommand(child)
   return command
 }
@@ -137,6 +137,24 @@ const replay = (): Command =>
       const { prepareReplay, replayFile } = await import('./commands/history/replay.js')
       const fold = await prepareReplay(file, flags)
       await joined((instance) => replayFile(instance, fold, flags))
+    })
+
+const whatIf = (): Command =>
+  new Command('what-if')
+    .description('which rows would be others if a projection folded differently; nothing is written')
+    .requiredOption('--projection <name>', 'products, orders, carts or users')
+    .requiredOption(
+      '--with <file>',
+      'TypeScript or JavaScript that exports evolve, or a changed projection; it runs with your rights',
+    )
+    .option('--as-of <time|position>', 'as if it were then', place)
+    .option('--limit <rows>', 'show so many that differ; all are counted', lines, 50)
+    .option('--with-personal-data', 'names and e-mail addresses too')
+    .addOption(new Option('--format <format>', 'of the result; as JSON it is whole').choices(['table', 'json']).default('table'))
+    .action(async (flags) => {
+      const { prepareWhatIf, showWhatIf } = await import('./commands/history/what-if.js')
+      const asked = await prepareWhatIf(flags)
+      await joined((instance) => showWhatIf(instance, asked, flags))
     })
 
 /** A time or a position, as `--from` and `--to` take it. */

@@ -1,4 +1,4 @@
-import { type AnalystFile, functionOf } from './engine/analyst-file.js'
+import { type AnalystFile, functionOf, optionalFunctionOf } from './engine/analyst-file.js'
 import { byTime } from './engine/by-time.js'
 import type { HistoryEvent } from './engine/event.js'
 import { checkFilter, type HistoryFilter } from './engine/filter.js'
@@ -38,14 +38,14 @@ export class FoldFailed extends Error {
 
 /** Throws `UnusableFile` where it is no fold. */
 export const foldOf = (file: AnalystFile): Fold => {
-  const evolve = functionOf<Fold['evolve']>(file, 'evolve', true)!
-  const initial = 'initial' in file.exports ? file.exports.initial : functionOf(file, 'initial', true)
+  const evolve = functionOf<Fold['evolve']>(file, 'evolve')
+  const initial = 'initial' in file.exports ? file.exports.initial : functionOf<() => unknown>(file, 'initial')
   return {
     file,
     initial: typeof initial === 'function' ? () => initial() as unknown : () => structuredClone(initial),
     evolve,
-    nextPeriod: functionOf<Fold['nextPeriod']>(file, 'nextPeriod', false) ?? ((state) => state),
-    result: functionOf<Fold['result']>(file, 'result', false) ?? ((state) => state),
+    nextPeriod: optionalFunctionOf<Fold['nextPeriod']>(file, 'nextPeriod') ?? ((state) => state),
+    result: optionalFunctionOf<Fold['result']>(file, 'result') ?? ((state) => state),
   }
 }
 

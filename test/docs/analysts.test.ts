@@ -124,6 +124,7 @@ describe("the analysts' document", () => {
     expect(answerOf('replay examples/revenue-a-day.ts --every day')).to.match(
       /^PERIOD +ORDERS +REVENUE\n(\d{4}-\d\d-\d\d +\d+ +[\d.]+\n){30,}/,
     )
+    expect(answerOf('what-if --projection orders')).to.match(/^orders: \d+ rows as they are/)
     expect(answerOf('replay examples/abandoned-carts.ts')).to.match(/^CART +SINCE/)
     const [command] = [...answers.keys()].filter((one) => one.includes('T09:00:00Z'))
     const allDay = await run(command!.replace(/>= '[^']*'/, ">= '2000-01-01'").replace(/< '[^']*'/, "< '2100-01-01'"))

@@ -13,6 +13,7 @@ import { loadFile } from '../../src/history/engine/analyst-file.js'
 import type { HistoryEvent } from '../../src/history/engine/event.js'
 import { readHistory } from '../../src/history/engine/read.js'
 import { foldOf, type ReplayOptions, replay } from '../../src/history/replay.js'
+import { changedFoldOf, whatIf } from '../../src/history/what-if.js'
 import { projections } from '../../src/projections/all.js'
 import { evolved, type Folded } from '../../src/projections/engine/fold.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
@@ -20,7 +21,13 @@ import { emailKey } from '../support/shop.js'
 
 /** What the tests read of the events that have it. */
 type Demo = Omit<HistoryEvent, 'data'> & {
-  readonly data: { readonly productId: string; readonly customerId: string; readonly name: string; readonly price: number }
+  readonly data: {
+    readonly productId: string
+    readonly customerId: string
+    readonly name: string
+    readonly price: number
+    readonly status: string
+  }
 }
 
 /** Each example's answer is held against one that was found another way. */
@@ -128,6 +135,19 @@ describe('the examples, on the demo shop', () => {
     }
   })
   const busy = (stream: string): number => events.filter((event) => event.stream === stream).length
+
+  it('cancelled orders that cost nothing', async () => {
+    const file = await loadFile(fileURLToPath(new URL('../../examples/cancelled-costs-nothing.ts', import.meta.url)))
+    const orders = projections.find(({ name }) => name === 'orders')!
+    const { columns, changed, parked } = await whatIf(source(), orders, changedFoldOf(file, orders))
+    const cancelled = of('OrderStatusChanged').filter(({ data }) => data.status === 'cancelled')
+    expect(cancelled).to.not.deep.equal([])
+    expect({ columns, changed, parked }).to.deep.equal({
+      columns: { price: cancelled.length },
+      changed: cancelled.length,
+      parked: [],
+    })
+  })
 
   it('all print something', async () => {
     for (const name of ['revenue-a-day', 'abandoned-carts', 'removed-from-carts', 'time-to-first-order', 'stock-at-noon']) {

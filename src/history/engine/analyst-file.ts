@@ -91,12 +91,17 @@ const placesIn =
     return undefined
   }
 
-/** A function that the file exports. Throws `UnusableFile` where it must be there and isn't, or is something else. */
-export const functionOf = <Work>({ name, exports }: AnalystFile, word: string, isNeeded: boolean): Work | undefined => {
+/** A function that the file exports. Throws `UnusableFile` where it isn't there, or is something else. */
+export const functionOf = <Work>(file: AnalystFile, word: string): Work => {
+  const found = optionalFunctionOf<Work>(file, word)
+  if (found) return found
+  const [near] = nearNames(word, Object.keys(file.exports))
+  throw new UnusableFile(`${file.name} exports no ${word}${near === undefined ? '' : `: is it called ${near}?`}`)
+}
+
+/** The same, where it may be left out. */
+export const optionalFunctionOf = <Work>({ name, exports }: AnalystFile, word: string): Work | undefined => {
   const found = exports[word]
-  if (typeof found === 'function') return found as Work
-  if (found !== undefined) throw new UnusableFile(`${name}: ${word} must be a function`)
-  if (!isNeeded) return undefined
-  const [near] = nearNames(word, Object.keys(exports))
-  throw new UnusableFile(`${name} exports no ${word}${near === undefined ? '' : `: is it called ${near}?`}`)
+  if (found === undefined || typeof found === 'function') return found as Work | undefined
+  throw new UnusableFile(`${name}: ${word} must be a function`)
 }

@@ -92,6 +92,20 @@ type StreamsWithin = {
   readonly signal?: AbortSignal | undefined
 }
 
+/**
+ * The events of the streams whose names are wanted, as they were stored, secret and personal data with them: for folds, of which nobody is
+ * shown either. Blocks that hold nothing before the end of the range are left out; others are read whole.
+ */
+export async function* recordedEvents(
+  source: HistorySource,
+  { wanted, range = {}, signal }: StreamsWithin & { readonly range?: Range },
+): AsyncGenerator<readonly RecordedEvent[], void> {
+  for await (const events of scanStretches(source, { ...range, ...(signal && { signal }) })) {
+    const found = events.filter(({ type, streamId }) => !type.startsWith('$') && wanted(streamId))
+    if (found.length > 0) yield found.map(recordedOf)
+  }
+}
+
 /** What was scanned, or read through the client where the store can't be reached by itself. */
 type Raw = ScannedEvent & { readonly whole?: RecordedEvent }
 
