@@ -10,6 +10,8 @@ import { type Commands, createCommands } from './commands/index.js'
 import type { Connections } from './connect.js'
 import { createFeed, type Feed } from './eventstore/feed.js'
 import { createFollowing, type Following } from './eventstore/follow.js'
+import { noticingFull } from './eventstore/full.js'
+import { StoreUnavailable } from './eventstore/store.js'
 import { createAsOf } from './history/as-of.js'
 import { orderHistory } from './history/order.js'
 import { createHistoryService } from './history/service/client.js'
@@ -65,6 +67,8 @@ type Running = Connections & {
   readonly registry: Registry
   readonly workers: AmongWorkers
   readonly projectionHealth: () => Promise<ProjectionHealth>
+  /** Whether the last append of this process was refused for want of space. */
+  readonly isStoreFull: () => boolean
   /** In the roles that write the topic. */
   readonly bridge: BridgeService | undefined
   readonly signal: AbortSignal
@@ -172,7 +176,8 @@ const parts = (
     claimYoung: config.claimYoung,
     cacheStreams: config.cacheStreams,
   }
-  const commands = createCommands(store, settings, {
+  const writing = noticingFull(store)
+  const commands = createCommands(writing.store, settings, {
     isCurrent: following.isCurrent,
     onError: (error, what) => log.warn({ err: error }, what),
   })
@@ -188,6 +193,7 @@ const parts = (
     registry,
     workers,
     projectionHealth: health.health,
+    isStoreFull: writing.isFull,
     bridge,
     signal,
     fail,
@@ -311,12 +317,14 @@ const silentAtMost = 1_500
 const behindAtMost = 5_000
 
 /** A bridge that has stopped is shown, but the shop can serve without it. */
-const health = async ({ feed, projectionHealth, workers, bridge }: Running) => {
+const health = async ({ feed, projectionHealth, isStoreFull, workers, bridge }: Running) => {
   const projections = await projectionHealth().catch(() => undefined)
   const problem = feed.problem()
   const eventstore = problem === undefined && feed.unansweredFor() <= silentAtMost && feed.healthy(behindAtMost)
   const bridges = workers.bridges ? await workers.bridges() : bridge?.describe()
   const missing = problem?.missing && { eventstoreMissing: problem.missing }
-  const parts = { eventstore, ...missing, postgres: projections !== undefined, projections, bridges }
+  // Reads go on, so it is ready all the same.
+  const full = isStoreFull() && { diskFull: new StoreUnavailable('', { full: true }).outside }
+  const parts = { eventstore, ...missing, ...full, postgres: projections !== undefined, projections, bridges }
   return { ready: eventstore && projections?.ready === true, parts }
 }

@@ -99,12 +99,15 @@ const register = (
   context: CommandContext,
   { email, password, name = '' }: { email: Email; password: string; name?: string },
 ): Promise<Done<Account>> => {
-  const hash = deps.passwords.hash(password)
+  let hash: Promise<string> | undefined
   return createUnderKey(deps, user, context, {
     create: async (userId, before) => {
       const login = loginOf(deps, email)
+      // Before the claim: where too many wait to be hashed, a claim that nobody goes on from would keep the e-mail for a while.
+      hash ??= deps.passwords.hash(password)
+      const hashed = await hash
       const claimRevision = await claim(deps, context, login, userId)
-      const command = { type: 'Register' as const, userId, name, email, login, claimRevision, hash: await hash }
+      const command = { type: 'Register' as const, userId, name, email, login, claimRevision, hash: hashed }
       return done(userId, await deps.streams.decide(user, userId, before, command, context, context.key))
     },
     repeat: (userId, _, accepted) => answerRepeat(deps, context, userId, accepted, password),

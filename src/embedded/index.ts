@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '../platform/config.js'
+import { FolderUnusable, isFull } from '../platform/files.js'
 import { holdLock } from '../platform/folder-lock.js'
 import type { Log } from '../platform/log.js'
 import type { CheckStatus } from './eventstore/maintenance/check.js'
@@ -19,7 +20,7 @@ export type Parts = {
 
 /**
  * Serves what the environment names no address for: starts the event store and Postgres in the data folder, and holds that. Throws
- * `FolderInUse` where another process holds it, and the signal's reason where it ends a wait. With both named there is nothing to start, and nothing is held.
+ * `FolderInUse` where another process holds it, `FolderUnusable` where its disk is full, and the signal's reason where it ends a wait. With both named there is nothing to start, and nothing is held.
  */
 export const startEmbedded = async (config: Config, log: Log, signal = new AbortController().signal): Promise<Parts> => {
   const { data, eventstoreUrl, databaseUrl } = config
@@ -42,7 +43,14 @@ export const startEmbedded = async (config: Config, log: Log, signal = new Abort
     return { ...urls, stop }
   } catch (error) {
     await stop()
-    throw error
+    throw isFull(error)
+      ? new FolderUnusable(
+          `TILLROLL_DATA: ${data} has no room left (${(error as Error).message}): make space, or choose another folder`,
+          {
+            cause: error,
+          },
+        )
+      : error
   }
 }
 

@@ -1,3 +1,5 @@
+import { Unavailable } from '../platform/errors.js'
+
 /** For each event type that ever changed, the steps from one version of its data to the next: the first turns version 1 into 2. */
 export type Upcasts = { readonly [type: string]: readonly ((data: never) => object)[] }
 
@@ -5,8 +7,10 @@ export type Upcasts = { readonly [type: string]: readonly ((data: never) => obje
 const upcasts: Upcasts = {}
 
 /** The event was written by a later release, whose shape of it nobody here knows: to guess would damage what is made of it. */
-export class NewerEvent extends Error {
+export class NewerEvent extends Unavailable {
   override readonly name = 'NewerEvent'
+  override readonly outside =
+    'this was changed by a later release of the shop, which this process can not read; try again: another may, or this one once it is upgraded'
 }
 
 /**

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
-import { freePort, processes, spawnCli } from '../support/spawn-shop.js'
+import { freePort, processes, spawnCli, spawnEmbedded } from '../support/spawn-shop.js'
 import { startStrictEventStore } from '../support/strict-eventstore.js'
 
 describe('a start', () => {
@@ -62,6 +62,25 @@ describe('a start', () => {
       )
     })
   }
+
+  it('that finds no room on its disk names the folder, its setting and what to do', async () => {
+    const node = await startEventStore()
+    const data = join(folder, 'no-room')
+    // What a file may have of the disk, here half a megabyte, is what all of them may have where it is full.
+    const limited = 'trap "" XFSZ; ulimit -f 1000; exec "$0" "$@"'
+    const cli = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
+    const env = { TILLROLL_DATA: data, PORT: '0', HTTP_WORKERS: '0' }
+    const child = spawnEmbedded('/bin/sh', ['-c', limited, process.execPath, cli, 'serve'], { ...env, EVENTSTORE_URL: node.url })
+    let text = ''
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (text += chunk))
+    const [code] = await once(child, 'close')
+    await node.stop()
+    expect(code).to.equal(1)
+    expect(text).to.match(
+      /^tillroll: TILLROLL_DATA: .*no-room has no room left \(.*File too large.*\): make space, or choose another folder$/m,
+    )
+    expect(text).to.not.contain('--pwfile')
+  })
 
   it('that waits for a store that takes connections and says nothing ends at a signal too', async () => {
     const silent = createServer().listen(0, '127.0.0.1')

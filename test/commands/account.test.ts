@@ -1,9 +1,12 @@
 import { expect } from 'chai'
+import { createStreams } from '../../src/commands/engine/streams.js'
 import { createCommands } from '../../src/commands/index.js'
+import { createUserCommands } from '../../src/commands/user.js'
 import { Rejected } from '../../src/domain/decider.js'
 import { type Email, normaliseEmail } from '../../src/domain/email.js'
 import { connectStore } from '../../src/eventstore/client.js'
 import { type Store, StoreUnavailable } from '../../src/eventstore/store.js'
+import { TooManyPasswords } from '../../src/platform/passwords.js'
 import { startEventStore } from '../support/eventstore.js'
 import { context, emailKey, typesOf, userNow } from '../support/shop.js'
 
@@ -31,6 +34,22 @@ describe('accounts', () => {
       (error) => (error instanceof Rejected ? error.reason : Promise.reject(error)),
     )
   const eventsOf = async (userId: string) => typesOf(await store.read(`user-${userId}`))
+
+  it('leave no claim on the e-mail where too many passwords wait to be hashed', async () => {
+    const address = email()
+    const full = () => Promise.reject(new TooManyPasswords())
+    const users = createUserCommands({
+      streams: createStreams({ store, clock: Date.now, cacheSize: 100 }),
+      clock: Date.now,
+      passwords: { hash: full, matches: full, isOutdated: () => false },
+      emailKey,
+      claimYoung: 60_000,
+    })
+    const refused = await users.register(context(), { email: address, password }).catch((error: unknown) => error)
+    expect(refused).to.be.instanceOf(TooManyPasswords)
+    const patient = createCommands(store, { emailKey, bcryptCost: 4, claimYoung: 60_000, cacheStreams: 100 }).users
+    expect(await outcome(patient.register(context(), { email: address, password }))).to.equal(1)
+  })
 
   describe('whose password was hashed at a lower cost', () => {
     it('are given a new hash at the next log-in, once, and no token ends', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { KeyReused, PreconditionFailed, Unfinished } from '../../src/commands/engine/context.js'
 import { Rejected } from '../../src/domain/decider.js'
@@ -6,6 +7,8 @@ import { idOfInteger, type ProductId, type UserId } from '../../src/domain/ids.j
 import { listReservations } from '../../src/domain/reservations.js'
 import { connectStore } from '../../src/eventstore/client.js'
 import { type Store, StoreUnavailable } from '../../src/eventstore/store.js'
+import { NewerEvent } from '../../src/eventstore/upcast.js'
+import { refusalOf } from '../../src/http/pipeline/errors.js'
 import { startEventStore } from '../support/eventstore.js'
 import { cartNow, context, keyOf, orderNow, processOver, productNow, typesOf, withHook } from '../support/shop.js'
 
@@ -43,6 +46,17 @@ describe('commands', () => {
       .productId
   const lastRevision = async (streamId: string) =>
     (await store.read(streamId, { direction: 'backwards', maxCount: 1 }))[0]?.revision
+
+  it('refuse, as passing and in words, what a later release has changed', async () => {
+    const cartId = idOfInteger(777_001)! as UserId
+    const data = { cartId, productId: idOfInteger(777_002)!, amount: 1, at: '2026-01-01T00:00:00.000Z' }
+    const event = { id: randomUUID(), type: 'CartItemAdded', data, metadata: { correlationId: 'x', schema: 2 } }
+    await store.append(`cart-${cartId}`, [event as never], -1)
+    const remove = processOver(store).cart.removeItem(context(), { cartId, productId: data.productId as ProductId })
+    const error = await remove.catch((thrown: unknown) => thrown)
+    expect(error).to.be.instanceOf(NewerEvent)
+    expect(refusalOf(error)).to.include({ status: 503 }).and.to.have.property('message').that.contains('later release')
+  })
 
   describe('two processes with a cache each', () => {
     it('change through one what was added through the other', async () => {

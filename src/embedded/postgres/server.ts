@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, type ExecFileException, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -114,11 +114,20 @@ const initialise = async ({ cluster, programs, runner }: Home, password: string)
   args.push('-c', `max_connections=${settings.max_connections}`, '-c', `shared_buffers=${settings.shared_buffers}`)
   try {
     await run(file!, args, { cwd: '/', env: environment, ...ids })
+  } catch (error) {
+    throw new Error(`the Postgres cluster can't be made: ${reasonOf(error)}`, { cause: error })
   } finally {
     await rm(secret, { force: true })
   }
   await rename(half, cluster)
   await syncFolder(join(cluster, '..'))
+}
+
+/** What a program said went wrong, without its command line; where it said nothing of the kind, its last words. */
+const reasonOf = (error: unknown): string => {
+  const { stderr = '', message } = error as Partial<ExecFileException> & Error
+  const lines = stderr.trim().split('\n')
+  return lines.find((line) => /\b(error|fatal|panic)\b/i.test(line)) || lines.at(-1) || message
 }
 
 type Server = Omit<Postgres, 'url'>
