@@ -68,10 +68,13 @@ export const blame = async (
   return {
     projection: projection.name,
     stream,
-    columns: columns.map(maskChanges(projection.category, personal)),
+    columns: columns.map(maskChanges(projection.category, personal && !isErased(whole))),
     ...(parked !== undefined && { parked }),
   }
 }
+
+/** Of who was erased nobody is shown anything, whoever asks, and as of whenever. */
+const isErased = (events: readonly RecordedEvent[]): boolean => events.some(({ type }) => type === 'UserErased')
 
 /** None where the stream does not reach the revision. */
 const upTo = (events: readonly RecordedEvent[], moment: Moment): readonly RecordedEvent[] => {

@@ -91,6 +91,19 @@ describe('blame', () => {
     expect(shown?.columns.find(({ column }) => column === 'epoch')?.cause.type).to.equal('secret')
   })
 
+  it('shows nothing of who was erased, though it is asked for', async () => {
+    const memory = createMemoryStore()
+    const person = { userId: '7', name: 'Bob', email: 'bob@example.org', login: 'l', claimRevision: 0, at: at(0) }
+    memory.write(
+      { streamId: 'user-7', type: 'UserRegistered', data: person },
+      { streamId: 'user-7', type: 'UserErased', data: { userId: '7', at: at(1) } },
+    )
+    for (const moment of [undefined, { revision: 0 }]) {
+      const found = await blame(memory.store, users, { id: '7', all: true, personal: true, moment })
+      expect(JSON.stringify(found?.columns.map(({ before, after }) => [before, after]))).to.not.match(/bob/i)
+    }
+  })
+
   it('stands still before what no fold can take, and says so', async () => {
     const memory = createMemoryStore()
     memory.write(

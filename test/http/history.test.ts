@@ -148,6 +148,12 @@ describe('the history over HTTP', () => {
     const everything = (await send<Diff>('GET /history/diff?from=2020-01-01&projection=users', { token: analyst.token })).body
     expect(everything.remarks[0]).to.match(/^from 2020-01-01T00:00:00.000Z is before the beginning/)
     expect(JSON.stringify(everything)).to.include('left out').and.not.include(ann.email)
+    const asked = 'GET /history/diff?from=2020-01-01&projection=users&personal=true'
+    await refusedInMsg(asked, { token: analyst.token }, 403)
+    const staff = await theStaff()
+    expect((await send(asked, { token: staff.token })).text).to.include(ann.email)
+    const { events: recorded } = await events(`stream=disclosure-${staff._id}&before=9223372036854775807&limit=1`)
+    expect(recorded[0]!.data).to.include({ asked: 'GET /history/diff of users' })
     for (const refused of ['', 'from=x', 'from=2&to=1', 'from=1&projection=ordrs'])
       await refusedInMsg(`GET /history/diff?${refused}`, { token: analyst.token }, 400)
     expect(await refusedInMsg('GET /history/diff?from=1&projection=ordrs', { token: analyst.token }, 400)).to.include('orders')

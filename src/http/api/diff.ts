@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import type { ProjectionDiff } from '../../history/diff.js'
 import { type Place, placeAsJson } from '../../history/engine/range.js'
-import { place, word } from './history.js'
+import { personal, place, word } from './history.js'
 
 export const diffQuery = z.object({
   from: place,
   to: place.exactOptional(),
   projection: word.meta({ description: 'products, orders, carts or users; left out: all' }).exactOptional(),
+  personal: personal.exactOptional(),
 })
 
 const placeView = z.union([z.object({ time: z.string() }), z.object({ position: z.string() })])

@@ -28,7 +28,7 @@ export const place = word
 const actor = word.transform((value) => parseId(/^\d{1,16}$/.test(value) ? Number(value) : value) ?? value)
 
 /** Names and e-mail addresses too, which staff alone may ask for, and which is put on record. */
-const personal = z
+export const personal = z
   .enum(['true', 'false'], 'must be true or false')
   .transform((word) => word === 'true')
   .meta({ description: 'With names and e-mail addresses: for staff, and put on record' })

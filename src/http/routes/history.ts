@@ -24,6 +24,7 @@ const pageSize = 100
 const mostRows = 10_000
 
 type EventsCall = Call<z.output<typeof eventsQuery>, unknown, readonly Role[], undefined>
+type DiffCall = Call<z.output<typeof diffQuery>, unknown, readonly Role[], undefined>
 
 /** The past, for analysts and staff: without what is secret, and without personal data unless staff asks for it. */
 export const historyRoutes = ({ history, flows, commands, ending }: Http): readonly Route[] => {
@@ -62,11 +63,13 @@ export const historyRoutes = ({ history, flows, commands, ending }: Http): reado
     return { events: flows(eventsOf(following, stop), caller) }
   }
 
-  const differences = async ({ from, to = { time: new Date().toISOString() }, projection }: z.output<typeof diffQuery>) => {
+  const differences = async (call: DiffCall): Promise<Answer> => {
+    const { from, to = { time: new Date().toISOString() }, projection, personal: isAsked } = call.query
+    const one = projection === undefined ? undefined : projectionNamed(projection)
     const { first, last } = await endsOf(source)
     const remarks = rangeRemarks({ from, to }, first, last).map((remark) => remark.replace(/^--/, ''))
-    const named = projection === undefined ? undefined : projectionNamed(projection)
-    const projections = await diff(source, from, to, { projection: named, most: mostRows, signal: ending })
+    const personal = await disclosed(call, isAsked, `GET /history/diff of ${one?.name ?? 'everything'}`)
+    const projections = await diff(source, from, to, { projection: one, personal, most: mostRows, signal: ending })
     return { view: viewDiff({ from, to, remarks, projections }) }
   }
 
@@ -81,7 +84,7 @@ export const historyRoutes = ({ history, flows, commands, ending }: Http): reado
       kind: 'other',
       query: diffQuery,
       answers: { status: 200, view: diffView },
-      handle: ({ query }) => named(() => differences(query)),
+      handle: (call) => named(() => differences(call)),
     }),
 
     route({
