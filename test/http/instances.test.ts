@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { startTestApp, type TestApp } from '../support/app.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
+import { until } from '../support/until.js'
 import { anEmail, type Envelope, password, type Request, sendTo } from './client.js'
 
 type LoggedIn = Envelope<{ id: number; access_token: string }>
@@ -192,9 +193,10 @@ describe('instances', () => {
     expect([status, headers.get('retry-after')]).to.deep.equal([503, '1'])
     expect(body).to.have.all.keys('msg')
     expect((await sendTo(one.url, 'GET /products', {})).status).to.equal(200)
-    await new Promise((resolve) => setTimeout(resolve, 2_200))
+    await until(async () => (await sendTo(one.url, 'GET /orders', bearing(token))).status !== 200)
     const refused = await sendTo(one.url, 'POST /products/new', bearing(token, { body: { name: 'Tea', stock: 1 } }))
     expect([refused.status, refused.headers.get('retry-after')]).to.deep.equal([503, '1'])
+    expect(JSON.stringify(refused.body)).to.contain('roles can not be checked')
     expect((await sendTo(one.url, 'GET /cart', bearing(token))).status).to.equal(200)
     expect((await sendTo(one.url, 'GET /orders', bearing(token))).status).to.equal(503)
   })

@@ -5,6 +5,8 @@ export type WatchedFiles = {
   readonly files: Files
   /** Holds every sync up until the answered function is called. */
   readonly hold: () => () => void
+  /** How many syncs are being held up. */
+  readonly held: () => number
   /** Lets every sync fail from now on. */
   readonly breakSync: () => void
   readonly syncs: () => number
@@ -16,8 +18,11 @@ export const watchedFiles = (): WatchedFiles => {
   let broken = false
   let syncs = 0
   let bytesRead = 0
+  let held = 0
   const sync = async (file: File, path: string): Promise<void> => {
+    held++
     await gate
+    held--
     if (broken) throw Object.assign(new Error('EIO: the disk is broken'), { code: 'EIO' })
     await file.sync()
     if (path.includes('log-')) syncs++
@@ -44,6 +49,7 @@ export const watchedFiles = (): WatchedFiles => {
       })
       return release
     },
+    held: () => held,
     breakSync: () => {
       broken = true
     },

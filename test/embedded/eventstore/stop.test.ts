@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import { spawnEventStore } from '../../../src/embedded/eventstore/spawn.js'
 import { collect, event, events, failure, listen, newStream } from '../../eventstore/contract/store.js'
 import { startEventStore } from '../../support/eventstore.js'
+import { until } from '../../support/until.js'
 import { watchedFiles } from './files.js'
 
 describe('a stop of the embedded event store', () => {
@@ -20,7 +21,9 @@ describe('a stop of the embedded event store', () => {
     const release = watched.hold()
     const batch = failure(client.appendToStream(newStream(), event()))
     const single = failure(client.appendToStream(newStream(), event(), { credentials: { username: 'a', password: 'b' } }))
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await until(() => watched.held() > 0)
+    // A connection carries its requests in their order: what was sent before one that is answered has arrived.
+    for (let i = 0; i < 2; i++) await failure(collect(client.readStream(newStream())))
     const stopped = store.stop()
     expect((await batch).type).to.equal('cancelled')
     expect((await single).type).to.equal('unavailable')
