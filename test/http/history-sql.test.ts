@@ -77,6 +77,8 @@ describe('the history in SQL over HTTP', () => {
     expect(await refusal(`copy orders to '/tmp/x.csv'`, 400)).to.contain('COPY reads or writes files')
     expect(await refusal(`select * from read_text('/etc/passwd')`, 400)).to.contain('disabled')
     expect(await refusal('select 1; select 2', 400)).to.contain('one statement')
+    for (const none of ['·', '\u{4e621}·\ufc02', ';', '\u00a0']) expect(await refusal(none, 400), none).to.contain('no statement')
+    expect(await refusal('select 1\0; drop table orders', 400)).to.contain('NUL')
     expect(await refusal('select list(range) from range(90000000)', 400)).to.contain('HISTORY_MEMORY')
     for (const body of [{}, { sql: '' }, { sql: 1 }, { sql: 'select 1', personal: 'yes' }])
       await refusedInMsg('POST /history/sql', { token: analyst.token, body }, 400)

@@ -196,6 +196,7 @@ describe('hostile requests', () => {
       'POST /cart': { UserId: ann.id, ProductId: tea.id, amount: 1 },
       'PUT /cart/{id}': { UserId: ann.id, amount: 1 },
       'POST /cart/checkout': { price: 2, status: 'new' },
+      'POST /history/sql': { sql: 'select 1 as one', personal: false },
       'POST /orders/new': orderOf(ann, [[tea, 1]]),
       'PUT /orders/update': { _id: order._id, price: 2, items: [{ product_id: tea._id, quantity: 1 }], status: 'paid' },
     }

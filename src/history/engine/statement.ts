@@ -90,6 +90,12 @@ const doesWhat: { readonly [type: number]: string } = {
   [StatementType.SET]: 'changes settings',
 }
 
+/** DuckDB has no words for a text in which it finds no statement at all, such as `·`. */
+const refusedWithoutWords = (error: Error): never => {
+  if (error.message !== 'Error in native callback') throw error
+  throw new StatementRefused('this is no statement of SQL', { cause: error })
+}
+
 /**
  * The statement, ready to run, where it only reads: what it is says DuckDB itself, not its text. Throws `StatementRefused`, and what
  * DuckDB says of a statement that it can't understand.
@@ -97,10 +103,12 @@ const doesWhat: { readonly [type: number]: string } = {
 export const prepareReading = async (connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> => {
   const text = withQuotedAt(sql)
   if (firstWord(text) === '') throw new StatementRefused('there is no statement')
+  // DuckDB would read up to there.
+  if (text.includes('\0')) throw new StatementRefused('a statement has no NUL in it')
   const word = firstWord(text)
   const reason = Object.hasOwn(refused, word) ? refused[word] : undefined
   if (reason) throw new StatementRefused(`the history is only read, and ${word.toUpperCase()} ${reason}`)
-  const statements = await connection.extractStatements(text)
+  const statements = await connection.extractStatements(text).catch(refusedWithoutWords)
   if (statements.count === 0) throw new StatementRefused('there is no statement')
   if (statements.count > 1) {
     throw new StatementRefused(
