@@ -204,6 +204,14 @@ const eventstore = (): Command => {
     .option(...running)
     .action(async (flags) => (await import('./commands/eventstore.js')).status(flags))
   command
+    .command('latency')
+    .description(
+      'how long the reads and appends of the store that the shop uses take, embedded or not: median and 99th percentile',
+    )
+    .option('--calls <count>', 'of each', wholeNumber, 300)
+    .option(...json)
+    .action((flags) => joined(async (instance) => (await import('./commands/latency.js')).latency(instance, flags)))
+  command
     .command('seal')
     .description('sign the head of the hash chain, so that what is written until now can be proved unchanged')
     .requiredOption('--key <file>', 'an Ed25519 private key in PEM; made where there is none')

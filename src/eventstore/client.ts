@@ -156,6 +156,21 @@ export const connectStore = (url: string, { through = 'direct' }: { readonly thr
   return { url, read, append, readAll, last, eventAt, subscribe, close }
 }
 
+/**
+ * Removes a stream that is none of the shop's; its events go with the store's next scavenge. One that is not there is left at that. Throws
+ * `StoreUnavailable`.
+ */
+export const removeStream = async (url: string, streamId: string): Promise<void> => {
+  const client = EventStoreDBClient.connectionString(url)
+  try {
+    await within(client.deleteStream(streamId), defaultTimeout)
+  } catch (error) {
+    if (!(error instanceof WrongExpectedVersionError)) throw unavailable(error)
+  } finally {
+    await dispose(client)
+  }
+}
+
 const appendByClient = async (
   client: EventStoreDBClient,
   streamId: string,

@@ -219,6 +219,8 @@ const contract = (name: string, topics: Topics) => {
       const at = new Date().toISOString()
       const renamed = { id: randomUUID(), type: 'UserRenamed', data: { name: 'Ann', at }, metadata: {} }
       await store.append(`user-${newOrderId()}`, [renamed], noStream)
+      const measured = { id: randomUUID(), type: '$latencyMeasured', data: {}, metadata: {} }
+      await store.append(`latency-${randomUUID()}`, [measured], noStream)
       const first = startBridge(on)
       await first.caughtUp()
       await first.stop()
@@ -226,7 +228,7 @@ const contract = (name: string, topics: Topics) => {
         ...store,
         eventAt: async (position) => {
           const event = await store.eventAt(position)
-          return event?.streamId.startsWith('user-') ? undefined : event
+          return /^(user|latency)-/.test(event?.streamId ?? '') ? undefined : event
         },
       }
       const second = startBridge({ ...on, store: scavenged })

@@ -19,11 +19,12 @@ const placeOf = ({ position, preparePosition, id }: Pick<RecordedEvent, 'positio
 })
 
 /** An erased person's events are gone after a scavenge, and the system's may be; a progress that stood at one would seem another store's. */
-const stays = (streamId: string): boolean => !/^(user-|login-|\$)/.test(streamId)
+const stays = ({ streamId, type }: Pick<RecordedEvent, 'streamId' | 'type'>): boolean =>
+  !type.startsWith('$') && !/^(user-|login-|\$)/.test(streamId)
 
 /** Of a batch that is not empty. */
 export const stretchOf = (events: readonly RecordedEvent[]): Stretch => {
-  const anchor = events.findLast(({ streamId }) => stays(streamId))
+  const anchor = events.findLast(stays)
   return { events, end: placeOf(events.at(-1)!), anchor: anchor && placeOf(anchor) }
 }
 
@@ -39,7 +40,7 @@ export async function* stretches(url: string, after: Position | undefined, signa
   for await (const scanned of scanAll(url, { signal, ...(after && { after }) })) {
     for (const event of scanned) {
       end = placeOf(event)
-      if (stays(event.streamId)) anchor = end
+      if (stays(event)) anchor = end
       if (isPublished(event)) events.push(recorded(event))
     }
     read += scanned.length
