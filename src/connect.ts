@@ -6,6 +6,7 @@ import { withTlsGuess } from './eventstore/tls-guess.js'
 import { backoff, orAborted } from './platform/async.js'
 import type { Config } from './platform/config.js'
 import { connectDatabase, type Database, migrate } from './platform/database.js'
+import { codeOf, messageOf } from './platform/errors.js'
 import { assertWritable } from './platform/files.js'
 import type { Log } from './platform/log.js'
 import { readSecrets, type Secrets } from './platform/secrets.js'
@@ -101,7 +102,7 @@ const eventually = async <T>(what: string, log: Log, signal: AbortSignal, work: 
       return await orAborted(work(), signal)
     } catch (error) {
       signal.throwIfAborted()
-      const { message, code = '' } = error as NodeJS.ErrnoException
+      const [message, code = ''] = [messageOf(error), codeOf(error)]
       if (refused.test(code)) throw new Unreachable(`${what} refuses: ${message}`, { cause: error })
       if (error instanceof StoreUnavailable && error.missing !== undefined)
         throw new Unreachable(`${what} can't be used: ${error.missing}`, { cause: error })
@@ -122,5 +123,4 @@ const refused = /^(28P01|28000|3D000)$/
 
 const away = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '57P03'])
 
-const isAway = (error: unknown): boolean =>
-  error instanceof StoreUnavailable || away.has((error as NodeJS.ErrnoException | undefined)?.code ?? '')
+const isAway = (error: unknown): boolean => error instanceof StoreUnavailable || away.has(codeOf(error) ?? '')

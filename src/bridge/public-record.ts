@@ -3,7 +3,7 @@ import { decimalOfCents } from '../domain/money.js'
 import { isAccepted, type OrderEvent, order } from '../domain/order.js'
 import type { OrderItem } from '../domain/terms.js'
 import type { RecordedEvent } from '../eventstore/store.js'
-import { upcast } from '../eventstore/upcast.js'
+import { inTodaysShape } from '../eventstore/upcast.js'
 import { ceType, type PublicData, type PublicType, schemas } from './public-schema.js'
 
 /** A record of the topic, before it has a place there. */
@@ -30,7 +30,7 @@ export class Unpublishable extends Error {
  */
 export const messageOf = (event: RecordedEvent, storeId: string, { replayed = false } = {}): PublicRecord | undefined => {
   if (!isPublished(event)) return undefined
-  const stored = { type: event.type, data: upcast(event.type, event.data, event.metadata.schema) } as OrderEvent
+  const stored = inTodaysShape<OrderEvent>(event)
   const { type, data } = published(stored, event)
   const { traceparent } = event.metadata
   return {

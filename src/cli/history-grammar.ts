@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { formats, resultFormats } from '../history/engine/export-target.js'
 import type { Every } from '../history/engine/periods.js'
 import { type Place, readPlace } from '../history/engine/range.js'
+import { messageOf } from '../platform/errors.js'
 import type { Instance } from './instance.js'
 
 /** (Not imported from where they are worked with: that loads a library.) */
@@ -162,7 +163,7 @@ export const place = (word: string): Place => {
   try {
     return readPlace(word)
   } catch (error) {
-    throw new InvalidArgumentError((error as Error).message)
+    throw new InvalidArgumentError(messageOf(error))
   }
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError, InvalidArgumentError } from 'commander'
+import { messageOf } from '../platform/errors.js'
 import { createProgram } from './grammar.js'
 import { Interrupted } from './signals.js'
 
@@ -16,7 +17,7 @@ const run = async (): Promise<number> => {
     if (error instanceof Interrupted) return 130
     // Anything else of commander's it has said itself.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    process.stderr.write(`tillroll: ${debugging ? (error as Error).stack : (error as Error).message}\n`)
+    process.stderr.write(`tillroll: ${debugging ? (error as Error).stack : messageOf(error)}\n`)
     return 1
   }
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '../platform/config.js'
+import { messageOf } from '../platform/errors.js'
 import { FolderUnusable, isFull } from '../platform/files.js'
 import { holdLock } from '../platform/folder-lock.js'
 import type { Log } from '../platform/log.js'
@@ -45,7 +46,7 @@ export const startEmbedded = async (config: Config, log: Log, signal = new Abort
     await stop()
     throw isFull(error)
       ? new FolderUnusable(
-          `TILLROLL_DATA: ${data} has no room left (${(error as Error).message}): make space, or choose another folder`,
+          `TILLROLL_DATA: ${data} has no room left (${messageOf(error)}): make space, or choose another folder`,
           {
             cause: error,
           },

@@ -33,5 +33,16 @@ export const upcast = (type: string, data: unknown, schema = 1, steps: Upcasts =
     .reduce<unknown>((shape, step) => step(shape as never), data)
 }
 
+/** A stored event in today's shape. That its data is what its type says, no type can know: the tests hold one of every shape ever stored. Throws `NewerEvent`. */
+export const inTodaysShape = <Event extends { readonly type: string; readonly data: unknown }>({
+  type,
+  data,
+  metadata,
+}: {
+  readonly type: string
+  readonly data: unknown
+  readonly metadata: { readonly schema?: number }
+}): Event => ({ type, data: upcast(type, data, metadata.schema) }) as Event
+
 const stepsOf = (type: string, steps: Upcasts): Upcasts[string] | undefined =>
   Object.hasOwn(steps, type) ? steps[type] : undefined

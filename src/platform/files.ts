@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { access, constants, link, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { codeOf, messageOf } from './errors.js'
 
 /** Replaces a file so that a crash leaves the old or the new one, whole, and what was written is on disk when this returns. */
 export const writeWhole = async (path: string, text: string | Uint8Array, mode: number): Promise<void> => {
@@ -16,7 +17,7 @@ export const writeNew = async (path: string, text: string, mode: number): Promis
     await link(half, path)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    if (codeOf(error) === 'EEXIST') return false
     throw error
   } finally {
     await rm(half)
@@ -61,7 +62,7 @@ export const assertWritable = async (path: string, setting: string): Promise<voi
     await makeSteps(path)
     await access(path, constants.W_OK | constants.X_OK)
   } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException
+    const [code = '', message] = [codeOf(error), messageOf(error)]
     throw new FolderUnusable(`${setting}: ${path} ${unusable[code] ?? `can't be used (${message})`}: choose another folder`, {
       cause: error,
     })
@@ -80,7 +81,7 @@ const unusable: { readonly [code: string]: string } = {
 
 /** Whether something could not be written for want of room: on the disk, or in what its user or a file may have of it. */
 export const isFull = (error: unknown): boolean => {
-  const { code, message = '' } = error as NodeJS.ErrnoException
+  const [code, message] = [codeOf(error), messageOf(error)]
   return (
     ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code ?? '') ||
     /No space left on device|File too large|Disk quota exceeded/i.test(message)

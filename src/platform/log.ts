@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
 import { type DestinationStream, type Logger, pino } from 'pino'
-import { Unavailable } from './errors.js'
+import { codeOf, Unavailable } from './errors.js'
 
 export type Log = Logger
 
@@ -39,12 +39,12 @@ type Failure = {
  */
 export const failureOf = (error: unknown, depth = 3): Failure => {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
-  const { code } = error as NodeJS.ErrnoException
+  const code = codeOf(error)
   const shown = error instanceof Unavailable ? undefined : error.stack
   return {
     type: error.name,
     message: error.message,
-    ...(typeof code === 'string' && { code }),
+    ...(code !== undefined && { code }),
     ...(shown !== undefined && { stack: shown }),
     ...(error.cause instanceof Error && depth > 0 && { cause: failureOf(error.cause, depth - 1) }),
   }

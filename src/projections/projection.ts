@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { DomainEvent } from '../domain/decider.js'
+import type { Id } from '../domain/ids.js'
 
 /**
  * A read model: one row is the fold of one stream. The engine does all the I/O, the same for live, rebuild and "as of", and adds the
@@ -46,4 +47,4 @@ export const inCategory = (category: string): ((streamId: string) => boolean) =>
 }
 
 /** What follows the category: the id, as domain and HTTP know it. */
-export const idOfStream = (streamId: string): string => streamId.slice(streamId.indexOf('-') + 1)
+export const idOfStream = (streamId: string): Id => streamId.slice(streamId.indexOf('-') + 1) as Id

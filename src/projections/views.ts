@@ -42,7 +42,7 @@ export type OrderView = {
 }
 
 export const userView = (streamId: string, { name, email, role, epoch }: UserRow): UserView => ({
-  userId: idOfStream(streamId) as UserId,
+  userId: idOfStream(streamId),
   name,
   email,
   role,
@@ -50,7 +50,7 @@ export const userView = (streamId: string, { name, email, role, epoch }: UserRow
 })
 
 export const productView = (streamId: string, { name, stock, price, retired }: ProductRow): ProductView => ({
-  productId: idOfStream(streamId) as ProductId,
+  productId: idOfStream(streamId),
   name,
   stock,
   ...(price !== null && { price }),
@@ -66,7 +66,7 @@ export const cartView = (lines: readonly CartLineView[], orderId: CartRow['check
 export const orderView = (streamId: string, row: Times<OrderRow>): OrderView | undefined =>
   row.placed
     ? {
-        orderId: idOfStream(streamId) as OrderId,
+        orderId: idOfStream(streamId),
         customerId: row.customer_id!,
         items: row.items,
         price: row.price,

@@ -27,7 +27,7 @@ export const createCarts = (read: Read) => ({
   outstandingCheckouts: async (limit: number): Promise<QueryResult<readonly OutstandingCheckout[]>> => {
     const { rows, position } = await read<RowOf<CartRow>>(outstanding, [limit])
     const value = presentRows(rows).map(({ stream_id, checkout_order_id, revision }) => ({
-      userId: idOfStream(stream_id) as UserId,
+      userId: idOfStream(stream_id),
       orderId: checkout_order_id as OrderId,
       revision,
     }))

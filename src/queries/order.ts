@@ -55,7 +55,7 @@ export const createOrders = (read: Read) => ({
   /** The longest untouched first: orders for which something remains to be done in the products' streams, accepted or not. */
   unsettledOrders: async (limit: number): Promise<QueryResult<readonly UnsettledOrder[]>> => {
     const { rows, position } = await read<RowOf<OrderRow>>(unsettled, [limit])
-    const value = presentRows(rows).map(({ stream_id, revision }) => ({ orderId: idOfStream(stream_id) as OrderId, revision }))
+    const value = presentRows(rows).map(({ stream_id, revision }) => ({ orderId: idOfStream(stream_id), revision }))
     return { value, position }
   },
 })

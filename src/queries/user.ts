@@ -22,7 +22,7 @@ export const createUsers = (read: Read) => ({
   sessions: async (): Promise<QueryResult<readonly Session[]>> => {
     const { rows, position } = await read<RowOf<UserRow>>(sessions)
     const value = presentRows(rows).map(({ stream_id, role, epoch }) => ({
-      userId: idOfStream(stream_id) as UserId,
+      userId: idOfStream(stream_id),
       role,
       epoch,
     }))

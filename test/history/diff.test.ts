@@ -147,7 +147,9 @@ describe('what changed between two moments', () => {
             rowsAsOf(projection, log, (one) => (timed ? timeOf(one) > timeOf(event) : one.position > event.position))
           for (const [i, found] of (await diff({ store, storeId: 'memory', folder }, from!, to!, { personal: true })).entries()) {
             const [before, after] = [rows(projections[i]!, first), rows(projections[i]!, last)]
-            const erased = new Set(log.filter(({ type }) => type === 'UserErased').map(({ streamId }) => idOfStream(streamId)))
+            const erased = new Set<string>(
+              log.filter(({ type }) => type === 'UserErased').map(({ streamId }) => idOfStream(streamId)),
+            )
             const reached = new Map<string, Record<string, unknown>>(before)
             for (const { id, change, columns } of found.requests.flatMap((request) => request.rows)) {
               if (change === 'gone') reached.delete(id)

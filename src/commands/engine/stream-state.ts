@@ -1,6 +1,6 @@
 import type { Decider, DomainEvent } from '../../domain/decider.js'
 import { noStream, type RecordedEvent } from '../../eventstore/store.js'
-import { upcast } from '../../eventstore/upcast.js'
+import { inTodaysShape } from '../../eventstore/upcast.js'
 import type { CommandKey } from './context.js'
 import { type AcceptedKeys, noKeys, withKey } from './idempotency/accepted-keys.js'
 
@@ -48,7 +48,7 @@ export const fold = <State, Event extends DomainEvent>(
   before: StreamState<State>,
   recorded: Foldable,
 ): StreamState<State> => {
-  const event = { type: recorded.type, data: upcast(recorded.type, recorded.data, recorded.metadata.schema) } as Event
+  const event = inTodaysShape<Event>(recorded)
   const { commandId, requestHash } = recorded.metadata
   const key = commandId !== undefined && requestHash !== undefined ? { commandId, requestHash } : undefined
   const said = decider.says[event.type as Event['type']]

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { sleep } from '../../platform/async.js'
+import { codeOf } from '../../platform/errors.js'
 import { syncFolder, writeWhole } from '../../platform/files.js'
 import { holdLock } from '../../platform/folder-lock.js'
 import { clusterOf, environment, type Home, type HomeOptions, homeOf, lend, makeFolder } from './home.js'
@@ -92,7 +93,7 @@ const readPassword = async (folder: string): Promise<string> => {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (codeOf(error) !== 'ENOENT') throw error
     const password = randomBytes(24).toString('base64url')
     await writeWhole(path, password, 0o600)
     return password
@@ -244,7 +245,7 @@ const isAlive = (pid: number): boolean => {
   try {
     return pid > 0 && process.kill(pid, 0)
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { messageOf } from '../../platform/errors.js'
 import { isRefusedRow } from '../../platform/sqlstate.js'
 import { categoryOf } from '../projection.js'
 import { type Checkpoint, type Client, changeCheckpoint, Fenced, lockCheckpoint, moveCheckpoint } from './checkpoint.js'
@@ -185,7 +186,7 @@ const refusal = async (client: Client, table: Table, rows: readonly Folded[]): P
   } catch (error) {
     if (!isRefusedRow(error)) throw error
     await client.query('rollback to savepoint rows')
-    return `${(error as Error).message} (SQLSTATE ${(error as { code: string }).code})`
+    return `${messageOf(error)} (SQLSTATE ${(error as { code: string }).code})`
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DomainEvent } from '../../domain/decider.js'
-import { upcast } from '../../eventstore/upcast.js'
+import { inTodaysShape } from '../../eventstore/upcast.js'
 import type { AnyProjection } from '../projection.js'
 
 /** What a fold needs of a recorded event; reads in bulk give no more than this. */
@@ -62,7 +62,7 @@ export const assertStorable = (streamId: string): void => {
 
 export const evolved = (evolve: AnyProjection['evolve'], before: Folded | undefined, event: FoldEvent): Folded => ({
   streamId: event.streamId,
-  row: evolve(before?.row, { type: event.type, data: upcast(event.type, event.data, event.metadata.schema) } as DomainEvent),
+  row: evolve(before?.row, inTodaysShape<DomainEvent>(event)),
   revision: event.revision,
   position: event.position,
 })

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { connect } from 'node:http2'
 import { Readable } from 'node:stream'
+import { messageOf } from '../../../platform/errors.js'
 import type { Aside } from '../protocol/server.js'
 import type { Store } from '../storage/store.js'
 import { backupOf } from './backup.js'
@@ -68,7 +69,7 @@ export const serveAdmin = (store: Store, check: Check, now: () => number): Aside
     try {
       say({ report: await work(task, headers, progress) })
     } catch (error) {
-      say({ error: (error as Error).message })
+      say({ error: messageOf(error) })
     }
     if (!stream.destroyed) stream.end()
   }

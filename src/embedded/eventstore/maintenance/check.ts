@@ -1,4 +1,5 @@
 import { sleep } from '../../../platform/async.js'
+import { messageOf } from '../../../platform/errors.js'
 import { Damaged } from '../storage/log/errors.js'
 import { checkedChunks } from '../storage/log/scan.js'
 import { readStart, type Segment } from '../storage/log/segment.js'
@@ -61,7 +62,7 @@ export const startCheck = (store: Store, { after = 3_000, share = 0.1 }: CheckOp
         // Held open to its end, for a scavenge may replace it meanwhile.
         await store.log.reading(segment, () => checkSegment(segment))
       } catch (error) {
-        problems.push(error instanceof Damaged ? error.message : `${segment.path} can't be read: ${(error as Error).message}`)
+        problems.push(error instanceof Damaged ? error.message : `${segment.path} can't be read: ${messageOf(error)}`)
       }
     }
     state = problems.length > 0 ? 'damaged' : stopping.signal.aborted ? 'stopped' : 'whole'

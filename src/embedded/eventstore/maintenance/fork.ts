@@ -1,5 +1,6 @@
 import { copyFile, constants as fsConstants, link, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../../../platform/errors.js'
 import { openEvent, type StoredEvent } from '../storage/event.js'
 import { diskFiles, type Files } from '../storage/files.js'
 import { NoStore } from '../storage/log/errors.js'
@@ -104,7 +105,7 @@ const linkOrCopy = async (from: string, to: string): Promise<'linked' | 'copied'
     await link(from, to)
     return 'linked'
   } catch (error) {
-    if (!cannotLink.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+    if (!cannotLink.has(codeOf(error) ?? '')) throw error
     await copyFile(from, to, fsConstants.COPYFILE_FICLONE | fsConstants.COPYFILE_EXCL)
     return 'copied'
   }

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { codeOf, messageOf } from '../../../platform/errors.js'
 import type { ChainHead } from './verify-chain.js'
 
 const shape = z.object({
@@ -33,8 +34,8 @@ export const sealKey = async (path: string): Promise<{ readonly key: KeyObject; 
   try {
     return { key: createPrivateKey(await readFile(path)), made: false }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw new BadSeal(`${path} holds no private key in PEM: ${(error as Error).message}`, { cause: error })
+    if (codeOf(error) !== 'ENOENT')
+      throw new BadSeal(`${path} holds no private key in PEM: ${messageOf(error)}`, { cause: error })
     const { privateKey } = generateKeyPairSync('ed25519')
     await writeFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' })
     return { key: privateKey, made: true }

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js'
+import { messageOf } from '../../../platform/errors.js'
 
 /** Whether an expression is found in a text. */
 export type Expression = (text: string) => boolean
@@ -26,7 +27,7 @@ const compile = (whole: string, part: string): RE2JS => {
   try {
     compiled = RE2JS.compile(fromDotNet(part))
   } catch (error) {
-    throw refused((error as Error).message)
+    throw refused(messageOf(error))
   }
   if (compiled.programSize() > maxSteps) throw refused(`it has ${compiled.programSize()} steps, of at most ${maxSteps}`)
   return compiled

@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2'
+import { messageOf } from '../../../platform/errors.js'
 
 export const codes = {
   ok: 0,
@@ -124,7 +125,7 @@ export const receive = (
       const refusal = add(chunk)
       if (refusal) finish(refusal)
     } catch (error) {
-      finish({ code: codes.invalidArgument, message: `a message can't be understood: ${(error as Error).message}` })
+      finish({ code: codes.invalidArgument, message: `a message can't be understood: ${messageOf(error)}` })
     }
   })
   // A client that gives up in the middle may say first that it has ended, and then that it gave up (Node's does): an end counts when

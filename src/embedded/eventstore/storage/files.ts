@@ -1,6 +1,7 @@
 import { close, constants, fdatasync, fstat, ftruncate, open, read, readSync, statfsSync, write } from 'node:fs'
 import { mkdir, open as openHandle, readdir, rename, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { codeOf } from '../../../platform/errors.js'
 
 /**
  * What the store asks of a disk, and nothing else, so that a test can put a disk of its own underneath that loses power.
@@ -44,8 +45,7 @@ export const freeBytes = (folder: string): number => {
 }
 
 /** Whether a write failed for want of space, on the disk or in a quota: what was there before is as it was. */
-export const isDiskFull = (error: unknown): boolean =>
-  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '')
+export const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? '')
 
 const flags = { read: 'r', write: 'r+', create: constants.O_CREAT | constants.O_TRUNC | constants.O_RDWR } as const
 const call = {
@@ -69,7 +69,7 @@ export const diskFiles: Files = {
     try {
       return await readdir(folder)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      if (codeOf(error) === 'ENOENT') return []
       throw error
     }
   },

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../platform/errors.js'
 import type { Decision } from './expected-revision.js'
 import { isDiskFull } from './files.js'
 import type { StreamIndex } from './index/stream-index.js'
@@ -237,7 +238,7 @@ const flush = (state: State): boolean => {
     state.parts.index.flush()
     return true
   } catch (error) {
-    if (!isDiskFull(error)) throw new Error(`the index can't be written: ${(error as Error).message}`, { cause: error })
+    if (!isDiskFull(error)) throw new Error(`the index can't be written: ${messageOf(error)}`, { cause: error })
     becomeFull(state)
     return false
   }

@@ -1,6 +1,7 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js'
 import type { ReadReq as Request } from '@eventstore/db-client/generated/streams_pb.js'
 import streams from '@eventstore/db-client/generated/streams_pb.js'
+import { messageOf } from '../../../../platform/errors.js'
 import type { Store } from '../../storage/store.js'
 import type { Access } from '../access.js'
 import type { Call, Handler } from '../call.js'
@@ -111,7 +112,7 @@ const filterOf = (options: Request.Options): SubscriptionFilter | undefined => {
   try {
     return { matches: makeFilter({ on, regex, prefixes }), window, checkpointEvery: window * multiplier }
   } catch (error) {
-    throw invalid(`the filter's expression ${(error as Error).message}`)
+    throw invalid(`the filter's expression ${messageOf(error)}`)
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdir, open as openFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { open, type RootDatabase } from 'lmdb'
+import { codeOf } from '../../../../platform/errors.js'
 import { tombstoneRevision } from '../event.js'
 import { DiskFull, freeBytes } from '../files.js'
 import {
@@ -53,7 +54,7 @@ export const isIndexWhole = async (folder: string, size: number, sum: number): P
   try {
     return (await stat(fileOf(folder))).size === size && (await sumOf(folder)) === sum
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return false
     throw error
   }
 }
