@@ -64,6 +64,7 @@ const fill = async (source: HistorySource, options: ExportOptions, partial: Part
     ...filter,
     ...range,
     personal,
+    texts: format === 'ndjson',
     signal,
     after: partial.after,
     onProgress: onRead,
@@ -97,7 +98,7 @@ export const streamHistory = async (
   checkFilter(filter)
   const table = format === 'csv' ? eventTables(personal).find(({ type }) => type === filter.types?.[0]) : undefined
   if (table) await write(csvHeader(table))
-  for await (const events of readHistory(source, { ...filter, personal, signal })) {
+  for await (const events of readHistory(source, { ...filter, personal, texts: !table, signal })) {
     await write(events.map((event) => (table ? csvLine(table, event) : historyLine(event))).join(''))
   }
 }

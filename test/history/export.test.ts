@@ -1,14 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet'
+import { openStore } from '../../src/embedded/eventstore/storage/store.js'
+import { connectStore } from '../../src/eventstore/client.js'
 import { CannotExport } from '../../src/history/engine/export-target.js'
 import { UnknownName } from '../../src/history/engine/names.js'
 import { OtherPartial } from '../../src/history/engine/partial.js'
 import { readPlace } from '../../src/history/engine/range.js'
 import { type ExportOptions, exportHistory, streamHistory } from '../../src/history/export.js'
 import { failure } from '../eventstore/contract/store.js'
+import { startEventStore } from '../support/eventstore.js'
 import { day, type ShopHistory, startShopHistory, writeShop } from './shop-history.js'
 
 describe('exporting the history', () => {
@@ -122,6 +126,49 @@ describe('exporting the history', () => {
     text = ''
     await streamHistory(shop, { format: 'ndjson', filter: { stream: 'cart-' }, personal: false, signal }, take)
     expect(JSON.parse(text).type).to.equal('CartItemAdded')
+  })
+
+  it('writes a line for an event, however its JSON was laid out when it was stored', async () => {
+    const folder = fresh('laid-out')
+    const store = await openStore({ folder })
+    const data = { productId: 'p1', name: 'Tea "green"', stock: 3, price: 12.5, at: day(1) }
+    await new Promise<void>((resolve) => {
+      const event = { id: randomUUID(), type: 'ProductAdded', json: true, customMetadata: new Uint8Array() }
+      const texts = [JSON.stringify(data), JSON.stringify(data, null, 2), JSON.stringify(data).replace(',', ',\r\n')]
+      const events = texts.map((text) => ({ ...event, id: randomUUID(), data: Buffer.from(text) }))
+      store.append('product-p1', -1, events, Number.POSITIVE_INFINITY, () => resolve())
+    })
+    await store.close()
+    const node = await startEventStore({ folder })
+    const client = connectStore(node.url)
+    const out = fresh('laid-out.ndjson')
+    const source = { store: client, storeId: 'other', folder: fresh('history') }
+    await exportHistory(source, {
+      format: 'ndjson',
+      filter: {},
+      personal: false,
+      work: 'laid out',
+      out,
+      limits: { memory: '256MB', threads: 1 },
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    })
+    expect((await lines(out)).map((line) => JSON.parse(line).data)).to.deep.equal([data, data, data])
+    await client.close()
+    await node.stop()
+  })
+
+  it('says that the disk is full, although it writes while it reads on', async function () {
+    if (process.platform !== 'linux') return this.skip()
+    const out = fresh('full.ndjson')
+    await mkdir(`${out}.partial`)
+    const note = { work: `export ${out}`, settings: {}, after: null, events: 0, sizes: {} }
+    await writeFile(join(`${out}.partial`, 'progress.json'), JSON.stringify(note))
+    await symlink('/dev/full', join(`${out}.partial`, 'events.ndjson'))
+    const error = await failure(exported({ format: 'ndjson', out }))
+    expect(error).to.be.instanceOf(CannotExport)
+    expect(error.message).to.contain('the disk is full')
+    expect(existsSync(out)).to.equal(false)
   })
 
   it('refuses what it can not do, with what can be done', async () => {

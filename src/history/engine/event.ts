@@ -23,6 +23,8 @@ export type HistoryEvent = {
   /** The id of the event or message that it answers, where who wrote it said so. */
   readonly causation: string | undefined
   readonly data: { readonly [field: string]: unknown }
+  /** `data` as one line of JSON: where that was asked for, and the store has it so. */
+  readonly text?: string
 }
 
 /** What the shop's people ask for is what the shop wrote: nothing of the store's own, and never what is secret. */

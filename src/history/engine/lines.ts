@@ -2,9 +2,20 @@ import type { EventTable } from './columns.js'
 import type { HistoryEvent } from './event.js'
 
 /** An event as a line of JSON, whatever its type. */
-export const historyLine = ({ id, position, stream, revision, type, at, actor, correlation, data }: HistoryEvent): string =>
+export const historyLine = ({
+  id,
+  position,
+  stream,
+  revision,
+  type,
+  at,
+  actor,
+  correlation,
+  data,
+  text = JSON.stringify(data),
+}: HistoryEvent): string =>
   `{"position":${position},"stream":${JSON.stringify(stream)},"revision":${revision},"type":${JSON.stringify(type)},"at":${JSON.stringify(at)},` +
-  `"actor":${textOrNull(actor)},"correlation":${textOrNull(correlation)},"id":"${id}","data":${JSON.stringify(data)}}\n`
+  `"actor":${textOrNull(actor)},"correlation":${textOrNull(correlation)},"id":"${id}","data":${text}}\n`
 
 const textOrNull = (text: string | undefined): string => (text === undefined ? 'null' : JSON.stringify(text))
 
@@ -19,10 +30,11 @@ export const columnarLine = ({
   actor,
   correlation,
   data,
+  text = JSON.stringify(data),
 }: HistoryEvent): string =>
   `{"position":${position},"stream":${JSON.stringify(stream)},"category":${JSON.stringify(category)},"revision":${revision},` +
   `"type":${JSON.stringify(type)},"at":${JSON.stringify(at)},"actor":${textOrNull(actor)},"correlation":${textOrNull(correlation)},` +
-  `"data":${JSON.stringify(data)}}\n`
+  `"data":${text}}\n`
 
 /** The event as a line of JSON with a value for each column of its type. */
 export const flatLine = ({ columns }: EventTable, event: HistoryEvent): string => {

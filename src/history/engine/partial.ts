@@ -84,26 +84,61 @@ export const openPartial = async (folder: string, work: string, settings: unknow
     named.clear()
   }
 
+  // While one text is written the next one is made, and a note is taken while both go on; an error is told to who writes on.
+  let writing: Promise<unknown> = Promise.resolve()
+  let noting: Promise<void> | undefined
+  let failure: { readonly error: unknown } | undefined
+  const fail = (error: unknown): void => {
+    failure ??= { error }
+  }
+  const assertWell = (): void => {
+    if (failure) throw failure.error
+  }
+
   const drain = async (): Promise<void> => {
     await openNamed()
     waitingLength = 0
+    const before = writing
+    const pieces: (() => Promise<void>)[] = []
     for (const file of files.values()) {
       if (file.waiting.length === 0) continue
       const bytes = Buffer.from(file.waiting.join(''))
+      const at = file.size
       file.waiting = []
-      await writeAll(file.handle, bytes, file.size)
       file.size += bytes.length
+      pieces.push(() => writeAll(file.handle, bytes, at))
     }
+    await before
+    assertWell()
+    writing = Promise.all(pieces.map((write) => write())).catch(fail)
+  }
+  const settled = async (): Promise<void> => {
+    await writing
+    await noting
   }
   const closeFiles = async (): Promise<void> => {
+    await settled()
     await Promise.all([...files.values()].map(({ handle }) => handle.close()))
   }
-  const takeNote = async (): Promise<void> => {
+  /** Of all that was written until now; on disk when `noting` is over. */
+  const beginNote = async (): Promise<void> => {
     await drain()
-    await Promise.all([...files.values()].map(({ handle }) => handle.datasync()))
     const sizes = Object.fromEntries([...files].map(([name, { size }]) => [name, size]))
     const at = after ? [`${after.commit}`, `${after.prepare}`] : null
-    await writeWhole(noteOf(folder), JSON.stringify({ work, settings: began, after: at, events, sizes }), 0o600)
+    const text = JSON.stringify({ work, settings: began, after: at, events, sizes })
+    const handles = [...files.values()].map(({ handle }) => handle)
+    const take = async (): Promise<void> => {
+      await writing
+      // A note must not speak of what is not there.
+      if (failure) return
+      await Promise.all(handles.map((handle) => handle.datasync()))
+      await writeWhole(noteOf(folder), text, 0o600)
+    }
+    noting = take()
+      .catch(fail)
+      .finally(() => {
+        noting = undefined
+      })
     lastNote = performance.now()
   }
   return {
@@ -121,13 +156,16 @@ export const openPartial = async (folder: string, work: string, settings: unknow
     },
     reached: async (position) => {
       after = position
+      assertWell()
       const isDue = performance.now() - lastNote > noteEvery
-      if (isDue) await takeNote()
+      if (isDue && !noting) await beginNote()
       else if (waitingLength > together) await drain()
     },
     close: async () => {
-      await takeNote()
+      await noting
+      await beginNote()
       await closeFiles()
+      assertWell()
     },
     abandon: closeFiles,
   }

@@ -35,6 +35,7 @@ export async function* partsOf(
   const finished = async (): Promise<Part> => ({ ...(await part.end()), after: after! })
   const reading = readHistory(source, {
     after: from,
+    texts: true,
     ...(signal && { signal }),
     onProgress: ({ position: { commit, prepare }, id }) => {
       after = { commit: `${commit}`, prepare: `${prepare}`, id }
@@ -63,10 +64,17 @@ const begin = async (path: string) => {
   const erased: { readonly userId: string; readonly position: bigint }[] = []
   let waiting = ''
   let rows = 0
+  let writing: Promise<void> = Promise.resolve()
+  const write = async (bytes: Buffer): Promise<void> => {
+    for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten
+  }
+  /** One text is written while the next one is made; an error comes with the next. */
   const drain = async (): Promise<void> => {
     const bytes = Buffer.from(waiting)
     waiting = ''
-    for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten
+    await writing
+    writing = write(bytes)
+    writing.catch(() => undefined)
   }
   return {
     rows: (): number => rows,
@@ -79,8 +87,12 @@ const begin = async (path: string) => {
       if (waiting.length > together) await drain()
     },
     end: async () => {
-      await drain()
-      await file.close()
+      try {
+        await drain()
+        await writing
+      } finally {
+        await file.close()
+      }
       return { path, rows, erased }
     },
   }

@@ -18,6 +18,8 @@ export type HistorySource = {
 export type ReadHistory = HistoryFilter & {
   /** Personal data too; that of erased users is never shown. */
   readonly personal?: boolean
+  /** For who writes lines: an event's data as the text that is stored, where that says the same. */
+  readonly texts?: boolean
   /** Begins after this event (exclusive), beside what the filter says. */
   readonly after?: Position | undefined
   readonly signal?: AbortSignal
@@ -35,7 +37,7 @@ export async function* readHistory(
   options: ReadHistory = {},
 ): AsyncGenerator<readonly HistoryEvent[], void> {
   checkFilter(options)
-  const { personal = false, signal, onProgress } = options
+  const { personal = false, texts = false, signal, onProgress } = options
   const erased = personal ? await erasedUsers(source, signal) : new Set<string>()
   const [named, came, within] = [byName(options), byOrigin(options), inRange(options)]
   const ranged = options.from !== undefined || options.to !== undefined
@@ -46,14 +48,21 @@ export async function* readHistory(
       const { type, streamId, position } = event
       if (!isShown(type, streamId) || !named(type, streamId)) continue
       if (ranged && !within(position, timeOf(event))) continue
-      const one = historyEvent(recordedOf(event), personal && !isErased(erased, event))
-      if (came(one)) found.push(one)
+      const stored = recordedOf(event)
+      const one = historyEvent(stored, personal && !isErased(erased, event))
+      if (came(one)) found.push(texts && one.data === stored.data ? withText(one, event) : one)
     }
     scanned += events.length
     if (found.length > 0) yield found
     const { position: commit, preparePosition: prepare, id } = events.at(-1)!
     onProgress?.({ position: { commit, prepare }, id, scanned })
   }
+}
+
+/** What was parsed and neither changed nor hidden need not be made a text again. */
+const withText = (one: HistoryEvent, { data }: Raw): HistoryEvent => {
+  const text = data.toString('utf8')
+  return text.includes('\n') || text.includes('\r') ? one : Object.assign(one, { text })
 }
 
 /** The first and the last of the shop's events that may be shown; `undefined` where there are none. */
