@@ -1,4 +1,5 @@
 import { joinEmbedded, type Parts, startEmbedded } from './embedded/index.js'
+import { assertAddress } from './eventstore/address.js'
 import { connectStore } from './eventstore/client.js'
 import { type StoreIdentity, storeIdentity } from './eventstore/identity.js'
 import { type Store, StoreUnavailable } from './eventstore/store.js'
@@ -44,6 +45,7 @@ const grace = 1_500
  */
 export const connect = async (config: Config, options: ConnectOptions): Promise<Connections> => {
   const { log, signal = new AbortController().signal } = options
+  if (config.eventstoreUrl !== undefined) await assertAddress(config.eventstoreUrl)
   if (needsFolder(config)) await assertWritable(config.data, 'TILLROLL_DATA')
   const parts = await orAborted(findParts(config, options), signal, grace)
   const { eventstoreUrl, databaseUrl } = parts

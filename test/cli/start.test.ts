@@ -199,6 +199,14 @@ describe('a start', () => {
     expect(text).to.match(/^tillroll: KAFKA_CA: .*\n$/)
   })
 
+  it('with an address of the event store that can not be is refused at once, without the password', async () => {
+    const { code, text } = await run(['serve'], { EVENTSTORE_URL: 'esdb://admin:secret-word@localhost:2113?tsl=false' })
+    expect(code).to.equal(1)
+    expect(text)
+      .to.match(/^tillroll: EVENTSTORE_URL: "tsl" is no option of an address.*\n$/)
+      .and.not.contain('secret-word')
+  })
+
   it('without a word shows what there is, and so do the roles', async () => {
     const [bare, grant] = await Promise.all([run([]), run(['users', 'grant', '--help'])])
     expect(bare.code).to.equal(0)
