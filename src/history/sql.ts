@@ -52,7 +52,7 @@ export type Asker = {
 }
 
 export type Sql = {
-  /** Brings what is queried up to date with the store; the read models that the statement names, too. */
+  /** Brings what is queried up to date with the store; the read models that the statement names, too. Throws `QueryEnded` where the signal aborts. */
   readonly refresh: (sql: string, signal?: AbortSignal) => Promise<void>
   readonly connect: () => Promise<Asker>
   /** A folder in which answers may be written. */
@@ -86,7 +86,11 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
   }
   const loader = createLoader(options, own, rows)
   return {
-    refresh: loader.refresh,
+    refresh: async (text, signal) => {
+      await loader.refresh(text, signal)
+      // What was read so far is not the history.
+      if (signal?.aborted) throw new QueryEnded('cancelled', timeout)
+    },
     scratch: rows,
     connect: async () => asker(await duck.connect(), timeout),
     toParquet: async (sql, path, signal) => {
@@ -108,15 +112,22 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
   }
 }
 
+/** Milliseconds. */
+const interruptedEvery = 50
+
 const asker = (connection: DuckDBConnection, timeout: number): Asker => {
   /** Of each query whose rows have not all been taken, so that nothing ends it any more once it is closed. */
   const open = new Set<() => void>()
   const run: Asker['run'] = async (statement, signal) => {
     let ended: QueryEnded['reason'] | undefined
     let left = timeout
+    let isWorking = false
+    let again: NodeJS.Timeout | undefined
     const end = (reason: QueryEnded['reason']): void => {
       ended ??= reason
       connection.interrupt()
+      // What comes while DuckDB is about to begin is forgotten by it.
+      if (isWorking) again ??= setInterval(() => connection.interrupt(), interruptedEvery)
     }
     const cancel = (): void => end('cancelled')
     const done = (): void => {
@@ -128,6 +139,7 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
       if (ended) throw new QueryEnded(ended, timeout)
       const began = performance.now()
       const timer = setTimeout(() => end('timeout'), left)
+      isWorking = true
       try {
         return await work()
       } catch (error) {
@@ -135,6 +147,9 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
         throw ended ? new QueryEnded(ended, timeout) : error
       } finally {
         clearTimeout(timer)
+        clearInterval(again)
+        again = undefined
+        isWorking = false
         left -= performance.now() - began
       }
     }

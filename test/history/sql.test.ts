@@ -243,6 +243,22 @@ describe('the history in SQL', () => {
     expect(await readdir(join(shop.folder, 'columns'))).to.not.include('mine.csv')
   })
 
+  it('says what it refuses by the first word, whether what it names is there or not', async () => {
+    for (const [text, said] of [
+      ['insert into nothing values (1)', 'INSERT writes'],
+      [`copy nothing from 'x.csv'`, 'COPY reads or writes files'],
+      [`export database 'x'`, 'EXPORT reads or writes files'],
+      [`attach 'x.db'`, 'ATTACH opens another database'],
+      ['install httpfs', 'INSTALL loads an extension'],
+      ['set threads = 9', 'SET changes settings'],
+      ['explain analyze drop table orders', 'DROP writes'],
+    ] as const) {
+      const error = await failure(ask(text))
+      expect(error, text).to.be.instanceOf(StatementRefused)
+      expect((error as Error).message, text).to.equal(`the history is only read, and ${said}`)
+    }
+  })
+
   it('says which name comes near', async () => {
     expect(String(await failure(ask('select * from order_place')))).to.contain('order_placed')
     expect(String(await failure(ask('select custmer_id from order_placed')))).to.contain('customer_id')
@@ -263,6 +279,26 @@ describe('the history in SQL', () => {
     expect((await failure(asker.query(slow, stopping.signal))).reason).to.equal('cancelled')
     expect((await asker.query('select 2')).columns).to.have.length(1)
     asker.close()
+  })
+
+  it('is cancelled whenever that comes: before DuckDB begins, too', async () => {
+    const asker = await sql.connect()
+    const endless = 'select count(*) from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3'
+    for (let n = 0; n < 40; n++) {
+      const ending = new AbortController()
+      const asked = failure(asker.query(endless, ending.signal))
+      if (n > 0) for (let turn = 0; turn < n; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const began = performance.now()
+      ending.abort()
+      expect(await asked)
+        .to.be.instanceOf(QueryEnded)
+        .and.have.property('reason', 'cancelled')
+      expect(performance.now() - began, `${n}`).to.be.lessThan(5_000)
+    }
+    asker.close()
+    expect(await ask('select 1')).to.deep.equal([[1]])
+    const aborted = AbortSignal.abort()
+    expect(await failure(sql.refresh('select 1', aborted))).to.be.instanceOf(QueryEnded)
   })
 
   it('takes no more memory than it may', async () => {

@@ -47,7 +47,7 @@ export const createLoader = (options: LoadOptions, connection: DuckDBConnection,
     if (names !== viewsOf) for (const statement of eventViews(pathsOf(source, files), personal)) await connection.run(statement)
     if (personal) await loadPersonal(signal)
     viewsOf = names
-    lookedAt = performance.now()
+    if (!signal?.aborted) lookedAt = performance.now()
   }
 
   const loadPersonal = async (signal: AbortSignal | undefined): Promise<void> => {

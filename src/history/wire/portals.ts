@@ -27,11 +27,14 @@ const mostOpen = 8
 export const createPortals = (sql: Sql, asker: Asker) => {
   const portals = new Map<string, Portal>()
 
-  const start = async (portal: Portal, prepared: DuckDBPreparedStatement, on: Asker): Promise<void> => {
+  const start = async (portal: Portal, prepared: DuckDBPreparedStatement, on: Asker, signal: AbortSignal): Promise<void> => {
     const { statement, parameters } = portal
+    const ending = new AbortController()
+    portal.ending = ending
+    if (signal.aborted) ending.abort()
+    signal.addEventListener('abort', () => ending.abort(), { once: true })
     await bindAll(prepared, parameters, statement.oids, asker)
-    portal.ending = new AbortController()
-    portal.rows = singly(await on.run(prepared, portal.ending.signal))
+    portal.rows = singly(await on.run(prepared, ending.signal))
   }
 
   const end = (portal: Portal): void => {
@@ -59,9 +62,9 @@ export const createPortals = (sql: Sql, asker: Asker) => {
       portals.set(name, portal)
     },
     /** Runs it, to be taken at once. Throws what a query throws. */
-    start: (portal: Portal): Promise<void> => start(portal, portal.statement.prepared!, asker),
+    start: (portal: Portal, signal: AbortSignal): Promise<void> => start(portal, portal.statement.prepared!, asker, signal),
     /** Runs it on a connection of its own, to be taken bit by bit, while other statements run. Throws what a query throws. */
-    open: async (portal: Portal): Promise<void> => {
+    open: async (portal: Portal, signal: AbortSignal): Promise<void> => {
       if ([...portals.values()].filter(({ release }) => release).length >= mostOpen)
         throw new WireError('53400', `there are ${mostOpen} cursors already: CLOSE one first`)
       const own = await sql.connect()
@@ -72,7 +75,7 @@ export const createPortals = (sql: Sql, asker: Asker) => {
           prepared.destroySync()
           own.close()
         }
-        await start(portal, prepared, own)
+        await start(portal, prepared, own, signal)
       } catch (error) {
         end(portal)
         throw error

@@ -29,6 +29,7 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
   let skipping = false
   /** What is under way, which a request to cancel ends. */
   let running: Portal | undefined
+  let current = new AbortController()
 
   const ready = async (): Promise<void> => {
     await put(message('Z', Buffer.from(transaction)))
@@ -50,14 +51,14 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
     if (cursor) return parseCursor(cursor, none)
     if (firstWord(query) === '') return none
     await assertAllowed()
-    return understand(sql, query, oids, asker)
+    return understand(sql, query, oids, asker, current.signal)
   }
 
   const parseCursor = async (cursor: CursorStatement, none: Statement): Promise<Statement> => {
     if (cursor.does === 'fetch') return { ...none, cursor, columns: portals.named(cursor.name, 'cursor').statement.columns }
     if (cursor.does !== 'declare') return { ...none, cursor }
     await assertAllowed()
-    const { prepared, sql: typed, columns } = await understand(sql, cursor.query, none.oids, asker)
+    const { prepared, sql: typed, columns } = await understand(sql, cursor.query, none.oids, asker, current.signal)
     return { ...none, sql: typed, prepared, cursor: { ...cursor, columns } }
   }
 
@@ -93,7 +94,7 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
     const cursor: Portal = { statement: { ...statement, columns }, parameters, formats: [], sent: 0 }
     if (hold) cursor.held = transaction === 'I' ? 'committed' : 'uncommitted'
     running = cursor
-    await portals.open(cursor)
+    await portals.open(cursor, current.signal)
     portals.put(name, cursor)
     await put(message('C', text('DECLARE CURSOR')))
   }
@@ -101,7 +102,7 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
   /** Sends rows of a portal, at most so many (0: all). Answers whether there are no more. */
   const execute = async (portal: Portal, most: number): Promise<boolean> => {
     running = portal
-    if (!portal.rows) await (most === 0 ? portals.start(portal) : portals.open(portal))
+    if (!portal.rows) await (most === 0 ? portals.start(portal, current.signal) : portals.open(portal, current.signal))
     for (let count = 0; most === 0 || count < most; count++) {
       const next = await portal.rows!.next()
       if (next.done) {
@@ -217,11 +218,15 @@ export const createSession = ({ sql, asker, send, assertAllowed }: SessionOption
 
   return {
     /** Ends the query under way, if there is one. */
-    cancel: (): void => running?.ending?.abort(),
+    cancel: (): void => {
+      current.abort()
+      running?.ending?.abort()
+    },
     /** Closes what is open. */
     close: portals.dropAll,
     start: ready,
     handle: async ({ letter, body }: Message): Promise<void> => {
+      current = new AbortController()
       if (letter === 'Q') {
         skipping = false
         return simple(body.text())

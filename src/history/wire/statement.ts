@@ -24,10 +24,16 @@ export type Statement = {
  * What is for DuckDB, ready to run on this connection, with the catalogue's names turned to where they are. Throws `StatementRefused`,
  * `WireError`, and what DuckDB says.
  */
-export const understand = async (sql: Sql, query: string, oids: readonly number[], on: Asker): Promise<Statement> => {
+export const understand = async (
+  sql: Sql,
+  query: string,
+  oids: readonly number[],
+  on: Asker,
+  signal: AbortSignal,
+): Promise<Statement> => {
   if (firstWord(query) === 'copy') throw new WireError('0A000', 'COPY is not answered here: send the SELECT itself')
   const asked = forCatalogue(query)
-  await sql.refresh(asked)
+  await sql.refresh(asked, signal)
   let prepared = await on.prepare(asked)
   const typed = withTypes(asked, prepared, oids)
   if (typed !== asked) {
