@@ -83,7 +83,7 @@ const environment = z.object({
   /** For a client: to send the headers, to send a request, and to take some of an answer. */
   HEADERS_TIMEOUT: duration(10_000),
   BODY_TIMEOUT: duration(30_000),
-  STALLED_TIMEOUT: duration(30_000),
+  STALLED_TIMEOUT: duration(20_000),
   /** After which a request is answered 503, whatever is still done about it. */
   REQUEST_TIMEOUT: duration(65_000),
   COMMAND_DEADLINE: duration(10_000),

@@ -9,11 +9,11 @@ export type HttpTimes = {
   readonly headersTimeout: number
   /** To send a whole request. */
   readonly bodyTimeout: number
-  /** To take some of what waits for it. */
+  /** To take some of what waits for it; up to twice as long after the last it took, as Node looks only now and then. */
   readonly stalledTimeout: number
 }
 
-export const usualTimes: HttpTimes = { headersTimeout: 10_000, bodyTimeout: 30_000, stalledTimeout: 30_000 }
+export const usualTimes: HttpTimes = { headersTimeout: 10_000, bodyTimeout: 30_000, stalledTimeout: 20_000 }
 
 /** Serves HTTP on connections that somebody else has accepted. */
 export type Accepting = {

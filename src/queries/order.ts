@@ -52,6 +52,12 @@ export const createOrders = (read: Read) => ({
     return presentRows(rows).map(foldedOf)
   },
 
+  /** All of a customer's, also those that were only asked for or refused. Looks at every order: for what is asked for seldom. */
+  ordersOf: async (customerId: UserId): Promise<QueryResult<readonly OrderId[]>> => {
+    const { rows, position } = await read<RowOf<OrderRow>>(everyOfCustomer, [customerId])
+    return { value: presentRows(rows).map(({ stream_id }) => idOfStream(stream_id) as OrderId), position }
+  },
+
   /** The longest untouched first: orders for which something remains to be done in the products' streams, accepted or not. */
   unsettledOrders: async (limit: number): Promise<QueryResult<readonly UnsettledOrder[]>> => {
     const { rows, position } = await read<RowOf<OrderRow>>(unsettled, [limit])
@@ -83,6 +89,12 @@ const listOf = (filters: readonly Filter[]): Query => ({
     return selectRows(table, ['placed_at desc', 'stream_id desc'], `where placed ${where.join(' ')} {order} limit $1`)
   },
 })
+
+const everyOfCustomer: Query = {
+  name: 'every order of a customer',
+  definitions: [orders],
+  text: (live) => selectRows(live.table(orders), ['stream_id'], 'where customer_id = $1 {order}'),
+}
 
 const unsettled: Query = {
   name: 'unsettled orders',

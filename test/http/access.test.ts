@@ -49,6 +49,7 @@ const matrix: { readonly [route: string]: Row } = {
     answers: [401, 404, 200, 404, 404],
   },
   'GET /users/{id}': { path: ({ owner }) => `/users/${owner.id}`, answers: [401, 404, 200, 404, 200] },
+  'GET /users/{id}/data': { path: ({ owner }) => `/users/${owner.id}/data`, answers: [401, 404, 200, 404, 200] },
   'GET /products': { answers: open },
   'GET /products/{id}': { path: ({ tea }) => `/products/${tea.id}`, answers: open },
   'POST /products/new': { body: () => ({ name: 'Milk', stock: 1 }), answers: staffs(201) },

@@ -1,13 +1,16 @@
 import { z } from 'zod'
 import type { Account } from '../../commands/account.js'
 import { Rejected } from '../../domain/decider.js'
+import { personData } from '../../history/person.js'
 import { asOfQuery, currentOrAsOf } from '../api/as-of.js'
 import { askers, explained, explanationView } from '../api/explain.js'
+import { personView, viewPerson } from '../api/person.js'
 import { credentials, login, newUser, userEdit } from '../api/schemas.js'
 import { userView, viewUser } from '../api/views.js'
 import { hasRole } from '../pipeline/auth.js'
+import { createDisclosure } from '../pipeline/disclosure.js'
 import { Refusal } from '../pipeline/errors.js'
-import { type Route, route } from '../pipeline/route.js'
+import { type Route, route, unlessParked } from '../pipeline/route.js'
 import type { Http } from '../pipeline/services.js'
 
 const token = z
@@ -18,6 +21,8 @@ const registeredInFull = userView.extend({ InsertedID: z.string(), password: z.s
 
 export const userRoutes = (http: Http): readonly Route[] => {
   const { commands, queries, history, limits, sessions, tokens } = http
+
+  const disclosed = createDisclosure(commands)
 
   /** Lets the tokens of this account pass here at once, without waiting for the subscription. */
   const tokenFor = (account: Account, position: bigint): string => {
@@ -112,6 +117,26 @@ export const userRoutes = (http: Http): readonly Route[] => {
         // A new password ends all tokens that were given before, this request's too.
         const view = newPassword === undefined ? object : { ...object, access_token: tokenFor(value, position) }
         return { view, object, revision, position }
+      },
+    }),
+
+    route({
+      method: 'GET',
+      path: '/users/:id/data',
+      summary: 'All that is held of a person: for that person, and for staff, of whom it is put on record',
+      who: 'user',
+      dialect: 'envelope',
+      kind: 'read',
+      missing: 'UserNotFound',
+      answers: { status: 200, view: personView, errors: [404] },
+      handle: async ({ id, caller, context }) => {
+        const isOwn = id === caller.userId
+        if (!isOwn && !(await hasRole(caller, ['staff'], sessions))) throw new Rejected('UserNotFound')
+        const { value } = unlessParked(await queries.user(id))
+        if (!value) throw new Rejected('UserNotFound')
+        if (!isOwn) await disclosed({ caller, context }, true, `GET /users/${id}/data`)
+        const { value: orders } = await queries.ordersOf(id)
+        return { view: viewPerson(value, await personData(history.source.store, id, orders)) }
       },
     }),
 
