@@ -105,7 +105,7 @@ export const streamHistory = async (
 
 const explained = (error: unknown): unknown =>
   isFull(error)
-    ? new CannotExport('there is no room left on the disk; with more, the same export goes on from where it is', { cause: error })
+    ? new CannotExport('the disk is full; with more room on it, the same export goes on from where it is', { cause: error })
     : error
 
 const writerOf = (format: Format, partial: Partial, personal: boolean) => {

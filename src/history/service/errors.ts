@@ -26,7 +26,6 @@ export const notAnswered = (error: unknown): NotAnswered => {
   if (error instanceof Unavailable) return new NotAnswered(503, error.outside)
   if (error instanceof ReadModelMissing) return new NotAnswered(503, message)
   if (isDatabaseAway(error)) return new NotAnswered(503, 'the database does not answer; try again in a moment')
-  if (isFull(error))
-    return new NotAnswered(503, 'there is no space left on the disk for the answer: ask for less, or try again when there is')
+  if (isFull(error)) return new NotAnswered(503, 'the disk is full: ask for less, or try again when there is room on it')
   return new NotAnswered(500, 'something went wrong on our side')
 }

@@ -163,7 +163,7 @@ describe('tillroll history sql', function () {
       const { code, err } = await ended(limited as ReturnType<typeof start>)
       expect([code, err], format).to.deep.equal([
         1,
-        'tillroll: there is no room left on the disk: nothing was written; make some, and ask again\n',
+        'tillroll: the disk is full: nothing was written; make room on it, and ask again\n',
       ])
       expect((await readdir(folder)).filter((name) => name.startsWith('all'))).to.deep.equal([])
       await answer(...all)

@@ -45,8 +45,7 @@ export const sql = async (instance: Instance, statement: string | undefined, { f
     await write(session, statement, format, partial, instance.signal)
     await rename(partial, file)
   } catch (error) {
-    if (isFull(error))
-      throw new Error('there is no room left on the disk: nothing was written; make some, and ask again', { cause: error })
+    if (isFull(error)) throw new Error('the disk is full: nothing was written; make room on it, and ask again', { cause: error })
     if (!(error instanceof QueryEnded && error.reason === 'cancelled')) throw error
     process.stderr.write(`${error.message}\n`)
     process.exitCode = 130
