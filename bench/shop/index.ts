@@ -41,14 +41,18 @@ const warm = async (shop: Loaded): Promise<Loaded> => {
 
 const ours = async (home: string): Promise<Loaded> => {
   const node = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
-  const { shop, target } = await fill(await startOurs({ folder: home, cost, node }), size)
+  const started = await startOurs({ folder: home, cost, node })
+  closers.push(started.stop)
+  const { shop, target } = await fill(started, size)
   closers.push(shop.stop)
   return warm(withLoad(shop.pids, target))
 }
 
 const plain = async (): Promise<Loaded> => {
   const { workers, pool } = options
-  const { shop, target } = await fill(await startBaseline({ folder: join(folder, 'plain'), cost, workers, pool }), size)
+  const started = await startBaseline({ folder: join(folder, 'plain'), cost, workers, pool })
+  closers.push(started.stop)
+  const { shop, target } = await fill(started, size)
   closers.push(shop.stop)
   return warm(withLoad(shop.pids, target))
 }
@@ -105,11 +109,28 @@ const beside = async (): Promise<readonly Result[]> => {
   return [...(await all(own, other)), ...(await floor())]
 }
 
+/** One that fails must not leave the others running. */
+const closeAll = async (): Promise<void> => {
+  for (let close = closers.pop(); close; close = closers.pop()) {
+    try {
+      await close()
+    } catch (error) {
+      tell(`at the end: ${error}`)
+      process.exitCode = 1
+    }
+  }
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, async () => {
+    await closeAll()
+    process.exit(1)
+  })
+
 try {
   const results = growth.length > 0 ? await growing() : await beside()
   const other = growth.length > 0 ? `${growth[0]!.toLocaleString('en')} events` : 'plain'
   show(results, { format: options.format, machine: machine(), other })
   if (hasFailed(results)) process.exitCode = 1
 } finally {
-  for (const close of closers.reverse()) await close()
+  await closeAll()
 }

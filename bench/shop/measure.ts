@@ -48,7 +48,7 @@ export const loaded = (pids: readonly number[], target: Target): Loaded => {
     other.disconnect()
     return result
   }
-  return { pids, load: (load) => ask(child, load), aside, close: () => child.disconnect() }
+  return { pids, load: (load) => ask(child, load), aside, close: () => child.connected && child.disconnect() }
 }
 
 const ask = (child: ChildProcess, load: Load): Promise<LoadResult> =>
