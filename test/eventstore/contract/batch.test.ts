@@ -132,6 +132,12 @@ describe('batch append', () => {
     expect(error).to.equal('stream-not-found')
   })
 
+  it('answers one that is too large after its deadline with a timeout too', async () => {
+    const id = randomUUID()
+    call.write(chunk(id, { stream: newStream(), deadline: new Date(Date.now() - 1_000), count: 40_000 }))
+    expect(typeOf(await replyTo(id))).to.equal('type.googleapis.com/event_store.client.Timeout')
+  })
+
   it('replies to an append whose last chunk never comes, once', async () => {
     const id = randomUUID()
     call.write(chunk(id, { stream: newStream(), deadline: new Date(Date.now() + 50), final: false }))

@@ -112,7 +112,8 @@ export const batchAppend =
         for (const proposed of request.getProposedMessagesList()) {
           if (collect(append, newEvent(proposed))) continue
           append.events.length = 0
-          reply(call, correlation, append, { kind: 'tooLarge' })
+          // Chunks that keep the node busy keep its timer waiting too: who gave up before hears of that, as from EventStoreDB.
+          reply(call, correlation, append, { kind: now() < append.deadline ? 'tooLarge' : 'timeout' })
           return
         }
       } catch (error) {
