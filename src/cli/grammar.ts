@@ -167,6 +167,7 @@ const events = (): Command => {
     .option('--all', 'from the beginning of the history')
     .option('--no-follow', 'end with the last event there is')
     .option('--stream <prefix>', 'only streams whose name begins so, such as order-')
+    .option('--with-personal-data', 'names and e-mail addresses too')
     .action((flags) => joined(async (instance) => (await import('./commands/events.js')).tail(instance, flags)))
   return command
 }
