@@ -25,6 +25,12 @@ describe('the embedded event store in plain HTTP', () => {
     expect(stats.es.version).to.match(/^\d+\.\d+/)
   })
 
+  it('answers the ping of EventStoreDB’s clients', async () => {
+    const answer = (await (await get('/ping')).json()) as { msgTypeId: unknown; text: unknown }
+    expect(answer.msgTypeId).to.be.a('number')
+    expect(answer.text).to.equal('Ping request successfully handled')
+  })
+
   it('says what it is to whoever asks for anything else', async () => {
     for (const [path, options] of [
       ['/', {}],

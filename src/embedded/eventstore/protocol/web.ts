@@ -25,6 +25,9 @@ const statsOf = (store: Store) => {
   }
 }
 
+/** In the words of EventStoreDB, where the number is that of a message of its inside. */
+const pong = JSON.stringify({ msgTypeId: 0, text: 'Ping request successfully handled' })
+
 /** What a request beside gRPC is answered. */
 export type WebAnswer = { readonly status: number; readonly type?: string; readonly body?: string }
 
@@ -39,10 +42,11 @@ export const createWeb =
     const reads = method === 'GET' || method === 'HEAD'
     if (reads && path === '/health/live') return { status: 204 }
     if (reads && path === '/stats') return { status: 200, type: 'application/json', body: JSON.stringify(statsOf(store)) }
+    if (reads && path === '/ping') return { status: 200, type: 'application/json', body: pong }
     return {
       status: 404,
       type: 'text/plain; charset=utf-8',
-      body: 'This is an event store: clients speak gRPC to it. Else it answers GET /health/live and GET /stats.\n',
+      body: 'This is an event store: clients speak gRPC to it. Else it answers GET /health/live, GET /ping and GET /stats.\n',
     }
   }
 
