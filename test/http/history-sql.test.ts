@@ -56,6 +56,7 @@ describe('the history in SQL over HTTP', () => {
     expect(response.headers.get('content-type')).to.equal('application/vnd.apache.parquet')
     const [row] = await parquetReadObjects({ file: await response.arrayBuffer() })
     expect(row).to.deep.include({ order_id: order, price: 600n })
+    expect((await ask(sql, { accept: 'application/problem+json' })).headers.get('content-type')).to.match(/^application\/json/)
     const headers = { accept: 'image/png' }
     expect(await refusedInMsg('POST /history/sql', { token: analyst.token, body: { sql }, headers }, 406)).to.contain('text/csv')
   })

@@ -40,7 +40,8 @@ export const historySqlRoutes = ({ history, flows, commands }: Http): readonly R
       },
       handle: async (call) => {
         const { sql } = call.body
-        const type = call.prefers(...Object.keys(formats))
+        // How errors are wanted says nothing of the answer.
+        const type = call.prefers(...Object.keys(formats)) || (call.prefers('application/problem+json') && 'application/json')
         if (type === false)
           throw new Refusal(406, `the answer can be had as ${Object.keys(formats).join(', ')}: say which in Accept`)
         const personal = await disclosed(call, call.body.personal, `POST /history/sql of ${viewsOf(sql).join(', ') || 'nothing'}`)
