@@ -154,7 +154,8 @@ const fill = async (store: Store): Promise<void> => {
 }
 
 const lock = await holdLock(folder)
-const store = await openStore({ folder })
+// The store's own times are those of the history, as if it had been written then.
+const store = await openStore({ folder, now: () => Date.parse(at()) })
 const started = performance.now()
 await fill(store)
 const seconds = (performance.now() - started) / 1000

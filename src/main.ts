@@ -13,6 +13,7 @@ import { createFollowing, type Following } from './eventstore/follow.js'
 import { noticingFull } from './eventstore/full.js'
 import { StoreUnavailable } from './eventstore/store.js'
 import { createAsOf } from './history/as-of.js'
+import { positionsOfRows } from './history/engine/find-time.js'
 import { orderHistory } from './history/order.js'
 import { createHistoryService } from './history/service/client.js'
 import type { Limiter } from './http/pipeline/rate-limits.js'
@@ -251,7 +252,7 @@ const serveHttp = async (running: Running, scope: Scope): Promise<string | undef
   void running.following.run(store, running.signal, commands.onEvents).catch(fail)
   const topic = scope.add(openTopic(database, config))
   const ending = new AbortController()
-  const source = { store, storeId, folder: join(config.data, 'history') }
+  const source = { store, storeId, folder: join(config.data, 'history'), somePositions: positionsOfRows(database) }
   const service = scope.add(
     createHistoryService({
       eventstoreUrl: store.url!,

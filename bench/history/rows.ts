@@ -6,6 +6,7 @@ import { createAsOf } from '../../src/history/as-of.js'
 import { blame, projectionNamed } from '../../src/history/blame.js'
 import type { Format } from '../../src/history/engine/export-target.js'
 import type { HistoryFilter } from '../../src/history/engine/filter.js'
+import { positionsOfRows } from '../../src/history/engine/find-time.js'
 import type { HistorySource } from '../../src/history/engine/read.js'
 import { exportHistory } from '../../src/history/export.js'
 import { type Fold, replay } from '../../src/history/replay.js'
@@ -35,10 +36,11 @@ const limits = { memory: '512MB', threads: 2 }
 const never = new AbortController().signal
 
 /** A folder of its own for what is noted of the history: nothing is known at its beginning. */
-const sourceOf = ({ home, store, storeId }: Bench, name: string): HistorySource => ({
+const sourceOf = ({ home, store, storeId, database }: Bench, name: string): HistorySource => ({
   store,
   storeId,
   folder: join(home, `history-${name}`),
+  somePositions: positionsOfRows(database),
 })
 
 export const timed = async <T>(
@@ -180,25 +182,17 @@ const listing: Question['ask'] = async (bench) => {
   return measured
 }
 
-/** The store wrote all of a seeded history just now; so the time is one of the store's, near its end. */
 const sinceLately: Question['ask'] = async (bench) => {
-  const productId = newProductId()
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  const from = { time: new Date().toISOString() }
-  const data = { productId, name: 'last', stock: 1, price: 1, at: new Date().toISOString() }
-  await append(bench.store, `product-${productId}`, noStream, [{ type: 'ProductAdded', data }])
+  const last = (await bench.store.last())!
+  const from = { time: new Date(Date.parse((last.data as { at: string }).at) - 86_400_000 / 2).toISOString() }
   const source = sourceOf(bench, 'from')
-  const first = await timed(() => exported(bench, source, 'ndjson', 'from-1.ndjson', { from }))
-  const second = await timed(() => exported(bench, source, 'ndjson', 'from-2.ndjson', { from }))
-  return {
-    [`export --from a time near the end: ${first.value.events} event`]: { seconds: first.seconds },
-    '  again': { seconds: second.seconds },
-  }
+  const first = await timed(() => exported(bench, source, 'ndjson', 'from.ndjson', { from }))
+  return { [`export --from half a day before the end: ${first.value.events} events`]: { seconds: first.seconds } }
 }
 
 const third = '33 % of bulk'
 export const questions: readonly Question[] = [
-  { name: 'from', besideBulk: false, target: 'not a reading of all', ask: sinceLately },
+  { name: 'from', besideBulk: true, target: 'no reading of all', ask: sinceLately },
   { name: 'replay', besideBulk: true, target: third, ask: replaying },
   { name: 'ndjson', besideBulk: true, target: third, ask: exporting('ndjson', 'events.ndjson') },
   { name: 'csv', besideBulk: true, ask: exporting('csv', 'csv') },

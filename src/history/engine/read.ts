@@ -4,6 +4,7 @@ import { recorded, type ScannedEvent } from '../../eventstore/scan-decode.js'
 import type { Position, RecordedEvent, Store } from '../../eventstore/store.js'
 import { type HistoryEvent, historyEvent, isShown, timeOf } from './event.js'
 import { byName, byOrigin, checkFilter, type HistoryFilter } from './filter.js'
+import { lastBefore, type SomePositions } from './find-time.js'
 import { type Block, createSurvey, type Places, readPlaces, type Stretch, stretchesOf, writePlaces } from './places.js'
 import { inRange, type Range } from './range.js'
 
@@ -13,6 +14,8 @@ export type HistorySource = {
   readonly storeId: string
   /** `history` of the data folder. */
   readonly folder: string
+  /** Without: a time that no earlier reading has noted is looked for from the beginning. */
+  readonly somePositions?: SomePositions
 }
 
 export type ReadHistory = HistoryFilter & {
@@ -129,7 +132,7 @@ async function* scanStretches(source: HistorySource, options: ReadHistory): Asyn
     for (const stretch of stretchesOf(known, options)) {
       if (signal?.aborted) return
       if (after && stretch.upTo !== undefined && stretch.upTo <= after.commit) continue
-      const begin = await startOf(source, known, stretch)
+      const begin = (await skipped(source, known, stretch, options)) ?? (await startOf(source, known, stretch))
       const from = after && after.commit > (begin?.commit ?? -1n) ? after : begin
       yield* scanned(source, survey, from, stretch.upTo, signal)
     }
@@ -137,6 +140,18 @@ async function* scanStretches(source: HistorySource, options: ReadHistory): Asyn
     const places = survey.places()
     if (places.length > known.length) await writePlaces(folder, storeId, places)
   }
+}
+
+/** Where to begin in what nobody has noted yet, so that nothing at or after the range's first time is left out. */
+const skipped = async (
+  { store, somePositions }: HistorySource,
+  known: Places,
+  { after }: Stretch,
+  { from }: Range,
+): Promise<Position | undefined> => {
+  const isUnknown = after === known.at(-1)
+  if (!somePositions || !isUnknown || !from || !('time' in from)) return undefined
+  return lastBefore(store, somePositions, Date.parse(from.time), after?.end.commit)
 }
 
 /** Passes on the events of one stretch, and surveys what lies beyond the known places. */
