@@ -4,6 +4,7 @@ import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
 import { order } from '../domain/order.js'
 import { assertListed, isListed, product } from '../domain/product.js'
+import type { OrderView } from '../domain/views.js'
 import { noStream, WrongRevision } from '../eventstore/store.js'
 import { type CommandContext, type CommandKey, type Done, retrying, Unfinished } from './engine/context.js'
 import { idOfKey, newId } from './engine/idempotency/command-key.js'
@@ -11,30 +12,21 @@ import type { Policies } from './engine/idempotency/key-registry.js'
 import { emptyStream, type StreamState } from './engine/stream-state.js'
 import type { Clock, Streams, Unstamped } from './engine/streams.js'
 import { assertRevision, repeatOf } from './engine/verdict.js'
-import {
-  giveUp,
-  hasOldPrice,
-  type OrderView,
-  orderView,
-  type PlaceOrder,
-  prepareOrder,
-  recoverOrder,
-  requestOrder,
-} from './order.js'
+import { giveUp, hasOldPrice, orderView, type PlaceOrder, prepareOrder, recoverOrder, requestOrder } from './order.js'
 
-export type CartView = { readonly cartId: UserId; readonly lines: CartLines }
+export type CartAnswer = { readonly cartId: UserId; readonly lines: CartLines }
 
 export type CartCommands = {
   /** The amount is added to what the cart has of the product. */
   readonly addItem: (
     context: CommandContext,
     input: { cartId: UserId; productId: ProductId; amount: number },
-  ) => Promise<Done<CartView>>
+  ) => Promise<Done<CartAnswer>>
   readonly changeAmount: (
     context: CommandContext,
     input: { cartId: UserId; productId: ProductId; amount: number },
-  ) => Promise<Done<CartView>>
-  readonly removeItem: (context: CommandContext, input: { cartId: UserId; productId: ProductId }) => Promise<Done<CartView>>
+  ) => Promise<Done<CartAnswer>>
+  readonly removeItem: (context: CommandContext, input: { cartId: UserId; productId: ProductId }) => Promise<Done<CartAnswer>>
   /** The cart becomes an order. `status` is the order's first, by default `new`. */
   readonly checkout: (
     context: CommandContext,
@@ -66,7 +58,11 @@ export const createCartCommands = (deps: Deps): CartCommands => ({
   recoverCheckout: (context, cartId) => recoverCheckout(deps, context, cartId),
 })
 
-const execute = async ({ streams }: Deps, context: CommandContext, command: Unstamped<CartCommand>): Promise<Done<CartView>> => {
+const execute = async (
+  { streams }: Deps,
+  context: CommandContext,
+  command: Unstamped<CartCommand>,
+): Promise<Done<CartAnswer>> => {
   const { state, revision, position } = await streams.execute(cart, command.cartId, command, context)
   return { value: { cartId: command.cartId, lines: state.lines }, revision, position }
 }

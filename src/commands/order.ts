@@ -2,8 +2,9 @@ import { Rejected } from '../domain/decider.js'
 import type { OrderId, ProductId, UserId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
 import { type Order, type OrderEvent, order } from '../domain/order.js'
-import { mergeItems, type OrderItem, raisedItems, sumOf, type Terms } from '../domain/terms.js'
+import { mergeItems, type OrderItem, raisedItems, sumOf } from '../domain/terms.js'
 import { isActive, user } from '../domain/user.js'
+import type { OrderView } from '../domain/views.js'
 import { WrongRevision } from '../eventstore/store.js'
 import { assertInTime, type CommandContext, type Done, retrying, Unfinished } from './engine/context.js'
 import { createUnderKey } from './engine/create.js'
@@ -12,8 +13,6 @@ import type { StreamState } from './engine/stream-state.js'
 import type { Clock, Streams } from './engine/streams.js'
 import { assertRevision, repeatOf } from './engine/verdict.js'
 import { assertStock, type Freshness, type ProductSnapshot, readProducts, reserve, settle } from './stock.js'
-
-export type OrderView = Terms & { readonly orderId: OrderId; readonly customerId: UserId }
 
 export type Item = { readonly productId: ProductId; readonly quantity: number }
 

@@ -1,13 +1,12 @@
 import type { ProductId } from '../domain/ids.js'
 import type { Cents } from '../domain/money.js'
 import { type Product, product } from '../domain/product.js'
+import type { ProductView } from '../domain/views.js'
 import type { CommandContext, Done } from './engine/context.js'
 import { createUnderKey } from './engine/create.js'
 import type { Policies } from './engine/idempotency/key-registry.js'
 import type { StreamState } from './engine/stream-state.js'
 import type { Clock, Streams } from './engine/streams.js'
-
-export type ProductView = { readonly productId: ProductId; readonly name: string; readonly stock: number; readonly price?: Cents }
 
 export type ProductCommands = {
   readonly add: (context: CommandContext, input: { name: string; stock: number; price?: Cents }) => Promise<Done<ProductView>>

@@ -9,13 +9,13 @@ import { type ProductRow, products } from '../projections/product.js'
 import { type AnyProjection, anyProjection, type Projection } from '../projections/projection.js'
 import { type UserRow, users } from '../projections/user.js'
 import {
-  type CartView,
+  type CartRead,
   cartView,
-  type OrderView,
+  type OrderRead,
   orderView,
-  type ProductView,
+  type ProductRead,
   productView,
-  type UserView,
+  type UserRead,
   userView,
 } from '../projections/views.js'
 import { type CurrentRows, latestTime, rowsAsOf } from './engine/list.js'
@@ -66,20 +66,20 @@ export const createAsOf = (source: HistorySource, clock: () => number = Date.now
     return { value, revision, position, at, ...(parked !== undefined && { parked }) }
   }
 
-  const product = (productId: ProductId, moment: Moment): Promise<Past<ProductView> | undefined> =>
-    then<ProductRow, never, ProductView>(products, productId, moment, productView)
+  const product = (productId: ProductId, moment: Moment): Promise<Past<ProductRead> | undefined> =>
+    then<ProductRow, never, ProductRead>(products, productId, moment, productView)
 
   return {
     /** Throws `OutsideHistory`. */
     assertWithin,
-    user: (userId: UserId, moment: Moment): Promise<Past<UserView> | undefined> =>
-      then<UserRow, never, UserView>(users, userId, moment, userView),
+    user: (userId: UserId, moment: Moment): Promise<Past<UserRead> | undefined> =>
+      then<UserRow, never, UserRead>(users, userId, moment, userView),
     product,
-    order: (orderId: OrderId, moment: Moment): Promise<Past<OrderView> | undefined> =>
-      then<OrderRow, never, OrderView>(orders, orderId, moment, orderView),
+    order: (orderId: OrderId, moment: Moment): Promise<Past<OrderRead> | undefined> =>
+      then<OrderRow, never, OrderRead>(orders, orderId, moment, orderView),
 
     /** With its products as they were at that time; for a revision, at the time of its event. */
-    cart: async (userId: UserId, moment: Moment): Promise<Past<CartView> | undefined> => {
+    cart: async (userId: UserId, moment: Moment): Promise<Past<CartRead> | undefined> => {
       const past = await then<CartRow, never, CartRow>(carts, userId, moment, (_, row) => row)
       if (!past?.value) return past && { ...past, value: undefined }
       const products = 'revision' in moment ? { time: past.at } : moment
@@ -93,7 +93,7 @@ export const createAsOf = (source: HistorySource, clock: () => number = Date.now
     },
 
     /** The products that were sold then, in the order of their ids. */
-    products: async function* (moment: Place, current: CurrentRows): AsyncGenerator<ProductView, void> {
+    products: async function* (moment: Place, current: CurrentRows): AsyncGenerator<ProductRead, void> {
       await assertWithin(moment)
       for await (const { streamId, row } of rowsAsOf(source, anyProjection(products), moment, current)) {
         const view = productView(streamId, row as ProductRow)
@@ -102,7 +102,7 @@ export const createAsOf = (source: HistorySource, clock: () => number = Date.now
     },
 
     /** The orders that were placed by then, in the order of the present rows; `status` is compared as it was then. */
-    orders: async function* (moment: Place, status: string | undefined, current: CurrentOrders): AsyncGenerator<OrderView, void> {
+    orders: async function* (moment: Place, status: string | undefined, current: CurrentOrders): AsyncGenerator<OrderRead, void> {
       await assertWithin(moment)
       const until = await latestTime(source, moment)
       for await (const { streamId, row } of rowsAsOf(source, anyProjection(orders), moment, current(until))) {

@@ -1,47 +1,26 @@
 import type { CartLine } from '../domain/cart.js'
-import type { OrderId, ProductId, UserId } from '../domain/ids.js'
-import type { Cents } from '../domain/money.js'
-import type { OrderItem } from '../domain/terms.js'
+import type { OrderId } from '../domain/ids.js'
 import type { Role } from '../domain/user.js'
+import type { OrderView, ProductView, UserView } from '../domain/views.js'
 import type { CartRow } from './cart.js'
 import type { OrderRow } from './order.js'
 import type { ProductRow } from './product.js'
 import { idOfStream } from './projection.js'
 import type { UserRow } from './user.js'
 
-/** A row as the rest of the shop knows it, whether it comes from a table or from a fold of the past. */
-export type UserView = {
-  readonly userId: UserId
-  readonly name: string
-  readonly email: string
-  readonly role: Role
-  readonly epoch: number
-}
+// A row as the rest of the shop knows it, whether it comes from a table or from a fold of the past.
 
-export type ProductView = {
-  readonly productId: ProductId
-  readonly name: string
-  readonly stock: number
-  readonly price?: Cents
-  readonly retired: boolean
-}
+export type UserRead = UserView & { readonly role: Role; readonly epoch: number }
 
-/** `product` is left out where it has no row. */
-export type CartLineView = CartLine & { readonly product?: ProductView }
+export type ProductRead = ProductView & { readonly retired: boolean }
 
-export type CartView = { readonly lines: readonly CartLineView[]; readonly checkoutOrderId?: OrderId }
+export type CartLineRead = CartLine & { readonly product?: ProductRead }
 
-export type OrderView = {
-  readonly orderId: OrderId
-  readonly customerId: UserId
-  readonly items: readonly OrderItem[]
-  readonly price: Cents
-  readonly status: string
-  readonly placedAt: Date
-  readonly updatedAt: Date
-}
+export type CartRead = { readonly lines: readonly CartLineRead[]; readonly checkoutOrderId?: OrderId }
 
-export const userView = (streamId: string, { name, email, role, epoch }: UserRow): UserView => ({
+export type OrderRead = OrderView & { readonly placedAt: Date; readonly updatedAt: Date }
+
+export const userView = (streamId: string, { name, email, role, epoch }: UserRow): UserRead => ({
   userId: idOfStream(streamId),
   name,
   email,
@@ -49,7 +28,7 @@ export const userView = (streamId: string, { name, email, role, epoch }: UserRow
   epoch,
 })
 
-export const productView = (streamId: string, { name, stock, price, retired }: ProductRow): ProductView => ({
+export const productView = (streamId: string, { name, stock, price, retired }: ProductRow): ProductRead => ({
   productId: idOfStream(streamId),
   name,
   stock,
@@ -57,13 +36,13 @@ export const productView = (streamId: string, { name, stock, price, retired }: P
   retired,
 })
 
-export const cartView = (lines: readonly CartLineView[], orderId: CartRow['checkout_order_id']): CartView => ({
+export const cartView = (lines: readonly CartLineRead[], orderId: CartRow['checkout_order_id']): CartRead => ({
   lines,
   ...(orderId && { checkoutOrderId: orderId as OrderId }),
 })
 
 /** Undefined for one that was never accepted. A database gives times as dates, a fold as they are in the event. */
-export const orderView = (streamId: string, row: Times<OrderRow>): OrderView | undefined =>
+export const orderView = (streamId: string, row: Times<OrderRow>): OrderRead | undefined =>
   row.placed
     ? {
         orderId: idOfStream(streamId),

@@ -3,7 +3,7 @@ import type { OrderId, UserId } from '../domain/ids.js'
 import { type CartRow, carts } from '../projections/cart.js'
 import { type ProductRow, products } from '../projections/product.js'
 import { idOfStream } from '../projections/projection.js'
-import { type CartLineView, type CartView, cartView, productView } from '../projections/views.js'
+import { type CartLineRead, type CartRead, cartView, productView } from '../projections/views.js'
 import { ofCheckpoint, type Query, type QueryResult, type Read } from './engine/read.js'
 import { joinParked, type Nullable, presentRows, type RowOf } from './engine/select.js'
 
@@ -11,7 +11,7 @@ export type OutstandingCheckout = { readonly userId: UserId; readonly orderId: O
 
 export const createCarts = (read: Read) => ({
   /** Empty, and without a revision, where nothing was ever put in. */
-  cart: async (userId: UserId): Promise<QueryResult<CartView>> => {
+  cart: async (userId: UserId): Promise<QueryResult<CartRead>> => {
     const { rows, position } = await read<CartJoined>(cartWithProducts, [`${carts.category}-${userId}`])
     const { revision, checkout_order_id, parked } = rows[0]!
     const lines = rows.flatMap((row) => (row.line ? [lineView(row.line, row)] : []))
@@ -65,7 +65,7 @@ type CartJoined = {
   parked: string | null
 } & Nullable<Omit<RowOf<ProductRow>, 'revision'>>
 
-const lineView = ({ productId, amount }: CartLine, product: CartJoined): CartLineView => ({
+const lineView = ({ productId, amount }: CartLine, product: CartJoined): CartLineRead => ({
   productId,
   amount,
   ...(product.stream_id !== null && { product: productView(product.stream_id, product as RowOf<ProductRow>) }),

@@ -3,7 +3,7 @@ import { word } from '../domain/order.js'
 import type { Folded } from '../projections/engine/fold.js'
 import { type OrderRow, orders } from '../projections/order.js'
 import { idOfStream } from '../projections/projection.js'
-import { type OrderView, orderView } from '../projections/views.js'
+import { type OrderRead, orderView } from '../projections/views.js'
 import { ofCheckpoint, type Query, type QueryResult, type Read } from './engine/read.js'
 import { foldedOf, oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
@@ -26,11 +26,11 @@ export type UnsettledOrder = { readonly orderId: OrderId; readonly revision: num
 
 export const createOrders = (read: Read) => ({
   /** Only one that was accepted. */
-  order: (orderId: OrderId): Promise<QueryResult<OrderView | undefined>> =>
-    oneRow<Stored, OrderView>(read, one, `${orders.category}-${orderId}`, (row) => orderView(row.stream_id, row)),
+  order: (orderId: OrderId): Promise<QueryResult<OrderRead | undefined>> =>
+    oneRow<Stored, OrderRead>(read, one, `${orders.category}-${orderId}`, (row) => orderView(row.stream_id, row)),
 
   /** Those that were accepted, the newest first. */
-  orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<QueryResult<readonly OrderView[]>> => {
+  orders: async ({ customerId, status, limit, after }: OrdersPage): Promise<QueryResult<readonly OrderRead[]>> => {
     const filters = {
       ...(customerId !== undefined && { customer: customerId }),
       ...(status !== undefined && { status: word(status) }),

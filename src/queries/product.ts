@@ -1,7 +1,7 @@
 import type { ProductId } from '../domain/ids.js'
 import type { Folded } from '../projections/engine/fold.js'
 import { type ProductRow, products } from '../projections/product.js'
-import { type ProductView, productView } from '../projections/views.js'
+import { type ProductRead, productView } from '../projections/views.js'
 import type { Query, QueryResult, Read } from './engine/read.js'
 import { foldedOf, oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
@@ -9,11 +9,11 @@ export type ProductsPage = { readonly limit?: number; readonly after?: ProductId
 
 export const createProducts = (read: Read) => ({
   /** Retired ones too: orders and carts still name them. */
-  product: (productId: ProductId): Promise<QueryResult<ProductView | undefined>> =>
-    oneRow<ProductRow, ProductView>(read, one, `${products.category}-${productId}`, (row) => productView(row.stream_id, row)),
+  product: (productId: ProductId): Promise<QueryResult<ProductRead | undefined>> =>
+    oneRow<ProductRow, ProductRead>(read, one, `${products.category}-${productId}`, (row) => productView(row.stream_id, row)),
 
   /** Those that are not retired, in the order of their ids, after `after`. */
-  products: async ({ limit, after }: ProductsPage = {}): Promise<QueryResult<readonly ProductView[]>> => {
+  products: async ({ limit, after }: ProductsPage = {}): Promise<QueryResult<readonly ProductRead[]>> => {
     // What stands before the first one, and no limit.
     const values = [after === undefined ? '' : `${products.category}-${after}`, limit ?? null]
     const { rows, position } = await read<RowOf<ProductRow>>(list, values)

@@ -2,18 +2,18 @@ import type { UserId } from '../domain/ids.js'
 import type { Role } from '../domain/user.js'
 import { idOfStream } from '../projections/projection.js'
 import { type UserRow, users } from '../projections/user.js'
-import { type UserView, userView } from '../projections/views.js'
+import { type UserRead, userView } from '../projections/views.js'
 import { ofCheckpoint, type Query, type QueryResult, type Read } from './engine/read.js'
 import { oneRow, oneRowOf, presentRows, type RowOf, selectRows } from './engine/select.js'
 
 export type Session = { readonly userId: UserId; readonly role: Role; readonly epoch: number }
 
 export const createUsers = (read: Read) => ({
-  user: (userId: UserId): Promise<QueryResult<UserView | undefined>> =>
-    oneRow<UserRow, UserView>(read, one, `${users.category}-${userId}`, (row) => userView(row.stream_id, row)),
+  user: (userId: UserId): Promise<QueryResult<UserRead | undefined>> =>
+    oneRow<UserRow, UserRead>(read, one, `${users.category}-${userId}`, (row) => userView(row.stream_id, row)),
 
   /** So many at most of those who are registered (with the role), in the order of their e-mails. */
-  people: async ({ role, limit }: { role?: Role; limit: number }): Promise<QueryResult<readonly UserView[]>> => {
+  people: async ({ role, limit }: { role?: Role; limit: number }): Promise<QueryResult<readonly UserRead[]>> => {
     const { rows, position } = await read<RowOf<UserRow>>(people, [role ?? null, limit])
     return { value: presentRows(rows).map((row) => userView(row.stream_id, row)), position }
   },

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { type AnyId, integerOfId, type OrderId, type ProductId, type UserId } from '../../domain/ids.js'
-import { type Cents, decimalOfCents } from '../../domain/money.js'
+import { type AnyId, integerOfId, type UserId } from '../../domain/ids.js'
+import { decimalOfCents } from '../../domain/money.js'
+import type { CartLineView, OrderView, ProductView, UserView } from '../../domain/views.js'
 
 /** What answers hold: each schema beside the function that makes it from the domain's words. Fields may be added, never renamed. */
 
@@ -13,14 +14,7 @@ const spelled = (id: AnyId) => ({ id: integerOfId(id), _id: id })
 
 export const productView = z.object({ id: integerId, _id: hexId, name: z.string(), stock: z.int(), price: money.optional() })
 
-type Product = {
-  readonly productId: ProductId
-  readonly name: string
-  readonly stock: number
-  readonly price?: Cents | undefined
-}
-
-export const viewProduct = ({ productId, name, stock, price }: Product): z.infer<typeof productView> => ({
+export const viewProduct = ({ productId, name, stock, price }: ProductView): z.infer<typeof productView> => ({
   ...spelled(productId),
   name,
   stock,
@@ -29,9 +23,7 @@ export const viewProduct = ({ productId, name, stock, price }: Product): z.infer
 
 export const userView = z.object({ _id: hexId, id: integerId, name: z.string(), email: z.string() })
 
-type User = { readonly userId: UserId; readonly name: string; readonly email: string }
-
-export const viewUser = ({ userId, name, email }: User): z.infer<typeof userView> => ({ ...spelled(userId), name, email })
+export const viewUser = ({ userId, name, email }: UserView): z.infer<typeof userView> => ({ ...spelled(userId), name, email })
 
 export const cartLineView = z.object({
   id: integerId,
@@ -42,10 +34,8 @@ export const cartLineView = z.object({
   Product: productView.optional(),
 })
 
-type CartLine = { readonly productId: ProductId; readonly amount: number; readonly product?: Product }
-
 /** A cart has one line a product, and the line's id is the product's. There is no `Product` where its row can't be made at the moment. */
-export const viewCartLine = (userId: UserId, { productId, amount, product }: CartLine): z.infer<typeof cartLineView> => ({
+export const viewCartLine = (userId: UserId, { productId, amount, product }: CartLineView): z.infer<typeof cartLineView> => ({
   ...spelled(productId),
   UserId: integerOfId(userId),
   ProductId: integerOfId(productId),
@@ -62,21 +52,13 @@ export const orderView = z.object({
   status: z.string(),
 })
 
-type Order = {
-  readonly orderId: OrderId
-  readonly customerId: UserId
-  readonly price: Cents
-  readonly items: readonly { readonly productId: ProductId; readonly quantity: number; readonly price?: Cents | undefined }[]
-  readonly status: string
-}
-
-const viewItem = ({ productId, quantity, price }: Order['items'][number]) => ({
+const viewItem = ({ productId, quantity, price }: OrderView['items'][number]) => ({
   product_id: productId,
   quantity,
   ...(price !== undefined && { price: decimalOfCents(price) }),
 })
 
-export const viewOrder = ({ orderId, customerId, price, items, status }: Order): z.infer<typeof orderView> => ({
+export const viewOrder = ({ orderId, customerId, price, items, status }: OrderView): z.infer<typeof orderView> => ({
   ...spelled(orderId),
   customer_id: customerId,
   price: decimalOfCents(price),
@@ -97,7 +79,7 @@ type HistoryEntry = {
   readonly type: string
   readonly revision: number
   readonly at: string
-  readonly data: Partial<Order>
+  readonly data: Partial<OrderView>
 }
 
 /** The event in the words of an order's other answers. */
