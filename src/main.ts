@@ -261,6 +261,7 @@ const serveHttp = async (running: Running, scope: Scope): Promise<string | undef
       folder: source.folder,
       limits: { memory: config.historyMemory, threads: config.historyThreads },
       timeout: config.historyTimeout,
+      onWarning: (warning) => log.warn({ part: 'history' }, warning),
     }),
   )
   const http = createHttp({

@@ -19,6 +19,8 @@ export type HistoryService = {
 export type HistoryServiceOptions = Omit<Answering, 'socket'> & {
   /** Milliseconds without a question after which the process is ended; the next question starts another. Default ten minutes. */
   readonly idle?: number
+  /** Told of what went wrong there that is not the question's fault. */
+  readonly onWarning: (message: string) => void
 }
 
 type Answerer = { readonly socket: string; readonly child: ChildProcess; readonly stop: () => Promise<void> }
@@ -26,14 +28,14 @@ type Answerer = { readonly socket: string; readonly child: ChildProcess; readonl
 const script = fileURLToPath(new URL(`./process${extname(import.meta.url)}`, import.meta.url))
 
 /** Has questions in SQL answered in a process of its own, which is started with the first of them. */
-export const createHistoryService = ({ idle = 600_000, ...settings }: HistoryServiceOptions): HistoryService => {
+export const createHistoryService = ({ idle = 600_000, onWarning, ...settings }: HistoryServiceOptions): HistoryService => {
   let running: Promise<Answerer> | undefined
   let timer: NodeJS.Timeout | undefined
   let open = 0
 
   const answerer = (): Promise<Answerer> => {
     if (running) return running
-    const starting = start(settings)
+    const starting = start(settings, onWarning)
     running = starting
     const forget = (): void => {
       if (running === starting) running = undefined
@@ -79,7 +81,7 @@ export const createHistoryService = ({ idle = 600_000, ...settings }: HistorySer
   }
 }
 
-const start = async (settings: Omit<Answering, 'socket'>): Promise<Answerer> => {
+const start = async (settings: Omit<Answering, 'socket'>, onWarning: (message: string) => void): Promise<Answerer> => {
   const folder = await mkdtemp(join(tmpdir(), 'tillroll-'))
   const socket = join(folder, 'history')
   const child = fork(script, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -89,7 +91,11 @@ const start = async (settings: Omit<Answering, 'socket'>): Promise<Answerer> => 
     await exited
     await rm(folder, { recursive: true, force: true })
   }
-  const said = new Promise<unknown>((resolve) => child.once('message', resolve))
+  const said = new Promise<string>((resolve) =>
+    child.on('message', (message: string | { readonly warning: string }) =>
+      typeof message === 'string' ? resolve(message) : onWarning(message.warning),
+    ),
+  )
   child.send({ ...settings, socket })
   const first = await Promise.race([said, exited.then(() => 'it ended at once')])
   if (first === 'ready') {

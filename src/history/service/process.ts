@@ -40,7 +40,8 @@ const serve = async ({ socket, eventstoreUrl, databaseUrl, storeId, folder, ...r
   await once(server, 'listening')
 }
 
-const warn = (message: string): void => process.emitWarning(message)
+/** What nobody who asked can do anything about: the process that started this one has a log. */
+const warn = (message: string): void => void process.send?.({ warning: message })
 
 const answer = async (
   options: SqlOptions,
@@ -104,7 +105,7 @@ const sendParquet = async (
 const tell = (response: ServerResponse, error: unknown): void => {
   if (response.destroyed) return
   const { status, message } = notAnswered(error)
-  if (status === 500) process.emitWarning(error as Error)
+  if (status === 500) warn((error as Error).stack ?? String(error))
   if (response.headersSent) response.destroy()
   else response.writeHead(status).end(message)
 }
