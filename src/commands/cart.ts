@@ -153,6 +153,7 @@ const answerRepeat = async (
   revision: number,
 ): Promise<Done<OrderView>> => {
   const outstanding = await streams.loadAsOf(cart, cartId, revision - 1, context)
+  // What was accepted at `revision` is the end of a checkout, which was outstanding before it.
   const orderId = outstanding.state.checkout!.orderId
   const { placedRevision } = (await streams.load(order, orderId, context)).state
   const placed = await streams.loadAsOf(order, orderId, placedRevision, context)

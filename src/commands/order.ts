@@ -140,6 +140,7 @@ const fulfil = async (
   try {
     for (const item of raised) {
       const reservation = { orderId, orderRevision: requested.revision, item, atTodaysPrice: !had.has(item.productId) }
+      // Read before the request, for every item that was raised.
       await reserve(deps, reservation, products.get(item.productId)!, context)
       touched.add(item.productId)
     }
@@ -290,6 +291,7 @@ const done = (orderId: OrderId, stream: StreamState<Order>): Done<OrderView> => 
   position: stream.position,
 })
 
+/** Of an order that was accepted once, and so has both. */
 export const orderView = (orderId: OrderId, { customerId, terms }: Order): OrderView => ({
   orderId,
   customerId: customerId!,

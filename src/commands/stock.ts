@@ -37,7 +37,7 @@ export const readProducts = async (
   return new Map(await Promise.all(productIds.map(async (id) => [id, await read(id)] as const)))
 }
 
-/** Whether every product has what the items ask for on top of what the order holds. Throws `Rejected`. */
+/** Whether every product has what the items ask for on top of what the order holds. `products` holds each of them. Throws `Rejected`. */
 export const assertStock = (items: readonly OrderItem[], products: ProductSnapshot, orderId?: OrderId): void => {
   for (const { productId, quantity } of items) assertAvailable(products.get(productId)!.state, productId, orderId, quantity)
 }

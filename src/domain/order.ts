@@ -1,4 +1,4 @@
-import { type Decider, type Json, Rejected, type Says } from './decider.js'
+import { type Decider, type Json, Rejected } from './decider.js'
 import { cents, type Descriptions, integer, list, orderId, productId, text, userId } from './description.js'
 import type { OrderId, ProductId, UserId } from './ids.js'
 import type { Cents } from './money.js'
@@ -204,6 +204,7 @@ const updated = (command: UpdateOrder, order: Order): readonly OrderEvent[] => {
   }
   if (status !== undefined)
     return [{ type: 'OrderStatusChanged', data: { orderId, status, ...(price !== undefined && { price }), at } }]
+  // Neither items nor status differ, so the price does.
   return [{ type: 'OrderRepriced', data: { orderId, price: price!, at } }]
 }
 
@@ -316,9 +317,12 @@ const says: Decider<Order, OrderCommand, OrderEvent>['says'] = {
   OrderSettled: 'nothing',
 }
 
+const accepting: ReadonlySet<string> = new Set(
+  Object.entries(says).flatMap(([type, said]) => (said === 'accepted' ? [type] : [])),
+)
+
 /** Whether this event is one that others learn of: a request that was not accepted is no one else's business. */
-export const isAccepted = ({ type }: { readonly type: string }): boolean =>
-  (says as { readonly [type: string]: Says | undefined })[type] === 'accepted'
+export const isAccepted = ({ type }: { readonly type: string }): boolean => accepting.has(type)
 
 const ofItems = list('what is ordered', {
   productId,

@@ -252,6 +252,7 @@ export const product: Decider<Product, ProductCommand, ProductEvent> = {
       held: listReservations(reservations).map(([orderId, { quantity, orderRevision }]) => [orderId, quantity, orderRevision]),
     }),
     read: (json): Product => {
+      // What `write` made, as JSON gave it back.
       const { price, held, ...rest } = json as unknown as Carried
       const entries = held.map(([orderId, quantity, orderRevision]) => [orderId, { quantity, orderRevision }] as const)
       return { ...rest, price: price ?? undefined, reservations: reservationsFrom(entries) }

@@ -36,12 +36,13 @@ export const productView = (streamId: string, { name, stock, price, retired }: P
   retired,
 })
 
+/** Text in a row is a string to the driver, whatever it names. */
 export const cartView = (lines: readonly CartLineRead[], orderId: CartRow['checkout_order_id']): CartRead => ({
   lines,
   ...(orderId && { checkoutOrderId: orderId as OrderId }),
 })
 
-/** Undefined for one that was never accepted. A database gives times as dates, a fold as they are in the event. */
+/** Undefined for one that was never accepted: an accepted one has a customer and a time. A database gives times as dates, a fold as they are in the event. */
 export const orderView = (streamId: string, row: Times<OrderRow>): OrderRead | undefined =>
   row.placed
     ? {

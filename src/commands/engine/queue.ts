@@ -168,6 +168,7 @@ const verdictOn = <State, Event>(
   try {
     return judge(stream, written)
   } catch (error) {
+    // Deciders and verdicts throw errors alone.
     return { do: 'refuse', why: error as Error }
   }
 }

@@ -94,6 +94,7 @@ export const createStreamCache = (size: number): StreamCache => {
   }
 
   return {
+    // A name is of one category, and so of one decider's state: here and below.
     get: <State>(_: unknown, name: string) => entries.get(name)?.state as StreamState<State> | undefined,
     expect,
     between: (name, after, upTo) => {

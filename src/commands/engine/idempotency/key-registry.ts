@@ -51,6 +51,7 @@ export const guarded = <Commands extends { readonly [Name in keyof Commands]: An
   commands: Commands,
   policies: Policies<Commands>,
 ): Commands => {
+  // The table names each command, and nothing else; what a command takes and answers passes through unseen.
   const names = Object.keys(policies) as (keyof Commands)[]
   const entries = names.map((name): [keyof Commands, Guardable] => {
     const command = commands[name] as unknown as Guardable
