@@ -12,7 +12,7 @@ import type { ChainHead } from '../../embedded/eventstore/maintenance/verify-cha
 import { type NodeOptions, startNode } from '../../embedded/eventstore/node.js'
 import type { Endpoint } from '../../embedded/eventstore/protocol/methods/about.js'
 import { diskFiles } from '../../embedded/eventstore/storage/files.js'
-import { isStore } from '../../embedded/eventstore/storage/log/log.js'
+import { isStore } from '../../embedded/eventstore/storage/log/open.js'
 import { runningInstance } from '../../embedded/instance.js'
 import { readConfig } from '../../platform/config.js'
 import { holdLock } from '../../platform/folder-lock.js'

@@ -7,7 +7,7 @@ import { endOfLog, type Forked, firstEvent, forkLog, type Until } from '../../em
 import { rewriteLog } from '../../embedded/eventstore/maintenance/rewrite.js'
 import { createdOf, dataOf, type StoredEvent, streamOf, typeOf } from '../../embedded/eventstore/storage/event.js'
 import { diskFiles, freeBytes, isDiskFull } from '../../embedded/eventstore/storage/files.js'
-import { isStore } from '../../embedded/eventstore/storage/log/log.js'
+import { isStore } from '../../embedded/eventstore/storage/log/open.js'
 import { runningInstance } from '../../embedded/instance.js'
 import { identityStream } from '../../eventstore/identity.js'
 import { timeOf } from '../../history/engine/event.js'

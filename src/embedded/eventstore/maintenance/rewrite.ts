@@ -13,7 +13,8 @@ import {
   writeEvent,
 } from '../storage/event.js'
 import { diskFiles, type Files } from '../storage/files.js'
-import { type EventLog, openLog } from '../storage/log/log.js'
+import type { EventLog } from '../storage/log/log.js'
+import { openLog } from '../storage/log/open.js'
 import { decodeHead, encodeHead, groupSize, kinds, maxPayload, overhead, payloadAt, sealRecord } from '../storage/log/record.js'
 import { eachRecord } from '../storage/log/scan.js'
 import { isSegmentName, openSegment } from '../storage/log/segment.js'
