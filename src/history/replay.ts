@@ -1,5 +1,5 @@
 import { type AnalystFile, functionOf, optionalFunctionOf } from './engine/analyst-file.js'
-import { byTime } from './engine/by-time.js'
+import { byPeriod } from './engine/by-period.js'
 import type { HistoryEvent } from './engine/event.js'
 import { checkFilter, type HistoryFilter } from './engine/filter.js'
 import { clockIn, type Every, periodsIn } from './engine/periods.js'
@@ -95,16 +95,16 @@ async function* replayPeriods(
     state = tried(fold, `in nextPeriod of ${after.label}`, () => fold.nextPeriod(state, after))
     return after
   }
-  for await (const some of byTime(events)) {
-    for (const { event, time } of some) {
-      period ??= of(time)
-      if (time < period.start) late++
-      while (time >= period.end) {
-        yield ended(period)
-        period = next(period)
-      }
-      state = stepped(fold, state, event, clock)
+  const onLateOne = (): void => {
+    late++
+  }
+  for await (const { period: own, events: some } of byPeriod(events, { of, onLate: onLateOne })) {
+    period ??= own
+    while (period.start < own.start) {
+      yield ended(period)
+      period = next(period)
     }
+    for (const event of some) state = stepped(fold, state, event, clock)
     signal?.throwIfAborted()
   }
   signal?.throwIfAborted()

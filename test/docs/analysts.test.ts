@@ -130,4 +130,18 @@ describe("the analysts' document", () => {
     const allDay = await run(command!.replace(/>= '[^']*'/, ">= '2000-01-01'").replace(/< '[^']*'/, "< '2100-01-01'"))
     expect(allDay).to.contain('OrderPlaced')
   })
+
+  it('answers the same of a shop that does not run', async function () {
+    this.timeout(120_000)
+    const yesterday = new Date(Date.now() - 86_400_000).toISOString()
+    const commands = [
+      `npx tillroll history replay examples/revenue-a-day.ts --every week --as-of ${yesterday}`,
+      `npx tillroll history diff --from 2020-01-01 --to ${yesterday} --projection orders`,
+      'npx tillroll history what-if --projection orders --with examples/cancelled-costs-nothing.ts',
+    ]
+    const running = []
+    for (const command of commands) running.push(await run(command))
+    await shop.stop()
+    for (const [i, command] of commands.entries()) expect(await run(command), command).to.equal(running[i])
+  })
 })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { byTime } from '../../../src/history/engine/by-time.js'
+import fc from 'fast-check'
+import { byPeriod } from '../../../src/history/engine/by-period.js'
 import type { HistoryEvent } from '../../../src/history/engine/event.js'
 import { type Every, periodsIn } from '../../../src/history/engine/periods.js'
 
@@ -22,24 +23,70 @@ describe('periods', () => {
   })
 })
 
-describe('events by their times', () => {
-  const event = (id: number, at: number) => ({ id, at: new Date(at).toISOString() }) as unknown as HistoryEvent
-  const sorted = async (times: readonly number[], window: number) => {
-    async function* batches() {
-      for (const [id, time] of times.entries()) yield [event(id, time)]
-    }
-    const found: number[] = []
-    for await (const some of byTime(batches(), window)) found.push(...some.map(({ event: { id } }) => Number(id)))
-    return found
+describe('events by their periods', () => {
+  const ten = (time: number) => {
+    const start = Math.floor(time / 10) * 10
+    return { label: `${start}`, start, end: start + 10 }
   }
-  it('are put right within a window, and what is of one time stays in order', async () => {
-    expect(await sorted([3, 1, 2, 1], 10)).to.deep.equal([1, 3, 2, 0])
-    expect(await sorted([10, 20, 15, 30, 25, 40, 50], 2)).to.deep.equal([0, 2, 1, 4, 3, 5, 6])
+  const grouped = async (times: readonly number[], window: number, batch = 1) => {
+    async function* batches() {
+      const events = times.map((time, id) => ({ id, at: new Date(time).toISOString() }) as unknown as HistoryEvent)
+      for (let i = 0; i < events.length; i += batch) yield events.slice(i, i + batch)
+    }
+    const found: [string, number[]][] = []
+    let late = 0
+    for await (const { period, events } of byPeriod(batches(), { of: ten, onLate: () => late++, window })) {
+      const ids = events.map(({ id }) => Number(id))
+      if (found.at(-1)?.[0] === period.label) found.at(-1)![1].push(...ids)
+      else found.push([period.label, ids])
+    }
+    return { found, late }
+  }
+  it('are in the period of their time, and within it in the order of the store', async () => {
+    for (const batch of [1, 2, 100]) {
+      expect(await grouped([5, 3, 12, 8, 11, 25, 14], 4, batch)).to.deep.equal({
+        found: [
+          ['0', [0, 1, 3]],
+          ['10', [2, 4, 6]],
+          ['20', [5]],
+        ],
+        late: 0,
+      })
+    }
   })
-  it('come late where they are later than that, and are not lost', async () => {
-    const times = [10, 20, 30, 40, 50, 60, 70, 5, 80]
-    const found = await sorted(times, 2)
-    expect([...found].sort()).to.deep.equal(times.map((_, i) => i))
-    expect(found.indexOf(7)).to.be.greaterThan(0)
+  it('may come in any order at the beginning', async () => {
+    expect((await grouped([15, 5, 16, 6], 4)).found).to.deep.equal([
+      ['0', [1, 3]],
+      ['10', [0, 2]],
+    ])
+  })
+  it('count where they come, and are told of, where they come too late', async () => {
+    const { found, late } = await grouped([1, 11, 12, 13, 14, 15, 16, 2, 17], 3)
+    expect(late).to.equal(1)
+    expect(found).to.deep.equal([
+      ['0', [0]],
+      ['10', [1, 2, 3, 4, 5, 6, 7, 8]],
+    ])
+  })
+  it('are each there once, in order, whatever the times', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat(300), { maxLength: 80 }),
+        fc.integer({ min: 1, max: 100 }),
+        fc.integer({ min: 1, max: 20 }),
+        async (times, window, batch) => {
+          const { found, late } = await grouped(times, window, batch)
+          const labels = found.map(([label]) => Number(label))
+          expect(labels).to.deep.equal([...new Set(labels)].sort((a, b) => a - b))
+          const ids = found.flatMap(([, own]) => own)
+          expect([...ids].sort((a, b) => a - b)).to.deep.equal(times.map((_, i) => i))
+          if (late > 0 || window < times.length) return
+          for (const [label, own] of found) {
+            expect(own).to.deep.equal([...own].sort((a, b) => a - b))
+            for (const id of own) expect(ten(times[id]!).label).to.equal(label)
+          }
+        },
+      ),
+    )
   })
 })
