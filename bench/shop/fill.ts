@@ -9,9 +9,13 @@ export type Size = { readonly customers: number; readonly products: number; read
 
 /**
  * Fills a shop over HTTP, as its users would: products with a price and a large stock, customers who are logged in and have five lines
- * in their cart each. Answers the shop started again, with what a load needs to know.
+ * in their cart each. Answers the shop started again, which `started` is told of at once, with what a load needs to know.
  */
-export const fill = async (shop: Shop, { customers, products, logins }: Size): Promise<{ shop: Shop; target: Target }> => {
+export const fill = async (
+  shop: Shop,
+  { customers, products, logins }: Size,
+  started: (again: Shop) => void,
+): Promise<{ shop: Shop; target: Target }> => {
   const ask = client(shop.port)
   await ask('POST', '/register', { email: 'staff@example.com', password })
   await shop.makeStaff('staff@example.com')
@@ -19,6 +23,7 @@ export const fill = async (shop: Shop, { customers, products, logins }: Size): P
   const shelf = await each(products, 8, (i) => addProduct(ask, staff, i))
   const people = await each(customers, 16, (i) => addCustomer(ask, shelf, i))
   const now = await shop.again()
+  started(now)
   const people2 = await each(logins, 4, async (i) => {
     const email = `login${i}@example.com`
     await client(now.port)('POST', '/register', { email, password })

@@ -43,8 +43,7 @@ const ours = async (home: string): Promise<Loaded> => {
   const node = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
   const started = await startOurs({ folder: home, cost, node })
   closers.push(started.stop)
-  const { shop, target } = await fill(started, size)
-  closers.push(shop.stop)
+  const { shop, target } = await fill(started, size, ({ stop }) => closers.push(stop))
   return warm(withLoad(shop.pids, target))
 }
 
@@ -52,8 +51,7 @@ const plain = async (): Promise<Loaded> => {
   const { workers, pool } = options
   const started = await startBaseline({ folder: join(folder, 'plain'), cost, workers, pool })
   closers.push(started.stop)
-  const { shop, target } = await fill(started, size)
-  closers.push(shop.stop)
+  const { shop, target } = await fill(started, size, ({ stop }) => closers.push(stop))
   return warm(withLoad(shop.pids, target))
 }
 

@@ -41,7 +41,7 @@ const digest = (password: string): string => {
  * Added to the niceness of the threads that hash, where the system has threads of different niceness (Linux): what is flooded with
  * passwords goes on answering everything else, and logs in with what is left.
  */
-const niceness = 10
+const niceness = 5
 
 /** Milliseconds that a thread with nothing to do is kept. */
 const idle = 60_000
