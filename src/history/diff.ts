@@ -42,8 +42,8 @@ export type DiffOptions = {
   /** Left out: all. */
   readonly projection?: AnyProjection | undefined
   readonly personal?: boolean | undefined
-  /** So many streams at most. Default: any number. */
-  readonly most?: number | undefined
+  /** So many streams, and events in them, at most. Default: any number. */
+  readonly most?: { readonly streams: number; readonly events: number } | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -74,13 +74,11 @@ export const diff = async (
   const asked = projection ? [projection] : projections
   const isOf = asked.map((one) => inCategory(one.category))
   const wanted = (streamId: string): boolean => isOf.some((is) => is(streamId))
-  const streams = await streamsWithin(source, between(from, to), {
-    wanted,
-    signal,
-    ...(most !== undefined && { most: most + 1 }),
-  })
-  if (most !== undefined && streams.size > most) {
-    throw new TooMuch(`more than ${most} rows have events in between: take moments nearer to each other, or one projection`)
+  const streams = await streamsWithin(source, between(from, to), { wanted, most, signal })
+  if (!streams) {
+    throw new TooMuch(
+      `more than ${most!.streams} rows, or ${most!.events} events, lie in between: take moments nearer to each other, or one projection, or tillroll history diff`,
+    )
   }
   signal?.throwIfAborted()
   const found = asked.map(() => [] as Found[])

@@ -109,7 +109,12 @@ describe('what changed between two moments', () => {
     const refusal = (work: Promise<unknown>) => work.then(String, (error: unknown) => error)
     expect(await refusal(diff(shop, time(3), time(2)))).to.be.instanceOf(NothingBetween)
     expect(await refusal(diff(shop, { position: 9n }, { position: 3n }))).to.be.instanceOf(NothingBetween)
-    expect(await refusal(diff(shop, time(0), time(9), { most: 3 }))).to.be.instanceOf(TooMuch)
+    for (const most of [
+      { streams: 3, events: 1_000 },
+      { streams: 1_000, events: 3 },
+    ])
+      expect(await refusal(diff(shop, time(0), time(9), { most }))).to.be.instanceOf(TooMuch)
+    expect(await diff(shop, time(0), time(9), { most: { streams: 1_000, events: 1_000 } })).to.have.length(4)
     const ended = AbortSignal.abort(new Error('enough'))
     expect(String(await refusal(diff(shop, time(0), time(9), { signal: ended })))).to.equal('Error: enough')
   })

@@ -79,28 +79,30 @@ export const endsOf = async (source: HistorySource): Promise<{ first?: HistoryEv
 }
 
 /**
- * The streams that have events in the range and whose names are wanted; secret events count too. Stops after `most` of them. Throws
- * `StoreUnavailable`.
+ * The streams that have events in the range and whose names are wanted; secret events count too. `undefined` where there are more of either
+ * than the most. Throws `StoreUnavailable`.
  */
 export const streamsWithin = async (
   source: HistorySource,
   range: Range,
-  { wanted, most = Number.POSITIVE_INFINITY, signal }: StreamsWithin,
-): Promise<ReadonlySet<string>> => {
+  { wanted, most, signal }: StreamsWithin & { readonly most?: { readonly streams: number; readonly events: number } | undefined },
+): Promise<ReadonlySet<string> | undefined> => {
   const found = new Set<string>()
   const within = inRange(range)
+  let count = 0
   for await (const events of scanStretches(source, { ...range, ...(signal && { signal }) })) {
     for (const event of events) {
-      if (!found.has(event.streamId) && wanted(event.streamId) && within(event.position, timeOf(event))) found.add(event.streamId)
+      if (!wanted(event.streamId) || !within(event.position, timeOf(event))) continue
+      found.add(event.streamId)
+      count++
     }
-    if (found.size >= most) break
+    if (most && (found.size > most.streams || count > most.events)) return undefined
   }
   return found
 }
 
 type StreamsWithin = {
   readonly wanted: (streamId: string) => boolean
-  readonly most?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 

@@ -21,7 +21,7 @@ import type { Http } from '../pipeline/services.js'
 const pageSize = 100
 
 /** What two moments may differ in for an answer: it is made in memory. */
-const mostRows = 10_000
+const most = { streams: 10_000, events: 1_000_000 }
 
 type EventsCall = Call<z.output<typeof eventsQuery>, unknown, readonly Role[], undefined>
 type DiffCall = Call<z.output<typeof diffQuery>, unknown, readonly Role[], undefined>
@@ -69,7 +69,7 @@ export const historyRoutes = ({ history, flows, commands, ending }: Http): reado
     const { first, last } = await endsOf(source)
     const remarks = rangeRemarks({ from, to }, first, last).map((remark) => remark.replace(/^--/, ''))
     const personal = await disclosed(call, isAsked, `GET /history/diff of ${one?.name ?? 'everything'}`)
-    const projections = await diff(source, from, to, { projection: one, personal, most: mostRows, signal: ending })
+    const projections = await diff(source, from, to, { projection: one, personal, most, signal: ending })
     return { view: viewDiff({ from, to, remarks, projections }) }
   }
 
