@@ -1,4 +1,6 @@
 import { expect } from 'chai'
+import { normaliseEmail } from '../../src/domain/email.js'
+import { WrongEmailKey } from '../../src/eventstore/identity.js'
 import { startTestApp, type TestApp } from '../support/app.js'
 import { startEventStore, type TestEventStore } from '../support/eventstore.js'
 import { until } from '../support/until.js'
@@ -66,6 +68,37 @@ describe('instances', () => {
     const { access_token: fresh } = body.data.data
     for (const { url } of [two, one]) expect((await sendTo(url, 'GET /cart', bearing(fresh))).status).to.equal(200)
     for (const { url } of [two, one]) expect((await sendTo(url, 'GET /cart', bearing(old))).status).to.equal(401)
+  })
+
+  it('a sign-out, a role and a reset of the password end at both, within two seconds', async () => {
+    const email = await register(one)
+    const context = () => ({ actor: 'operator kim' as const, correlationId: 'x', deadline: performance.now() + 5_000 })
+    const { users } = two.commands
+    const known = normaliseEmail(email)
+    for (const end of [
+      () => users.signOut(context(), { email: known }),
+      () => users.grantRole(context(), { email: known, role: 'analyst' }),
+      () => users.resetPassword(context(), { email: known }),
+    ]) {
+      const { access_token: token } = await logIn(one, email)
+      for (const { url } of [one, two]) expect((await sendTo(url, 'GET /cart', bearing(token))).status).to.equal(200)
+      await end()
+      const ended = performance.now()
+      for (const { url } of [one, two])
+        while ((await sendTo(url, 'GET /cart', bearing(token))).status === 200)
+          expect(performance.now() - ended, 'the token is still taken').to.be.lessThan(2_000)
+    }
+  })
+
+  it('with another e-mail key than the shop’s does not start', async () => {
+    const failure = await one.another('api', { EMAIL_KEY: 'another key, of some length, that is not ours' }).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    expect(failure).to.be.instanceOf(WrongEmailKey)
+    expect(failure!.message)
+      .to.match(/^EMAIL_KEY is not the key/)
+      .and.not.contain('another key')
   })
 
   it('a line added through one is changed through the other', async () => {
