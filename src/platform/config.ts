@@ -79,7 +79,7 @@ const environment = z.object({
   MAX_CONNECTIONS: integer(1, 1_000_000).default(10_000),
   MAX_CONNECTIONS_PER_ADDRESS: integer(1, 1_000_000).default(1_000),
   /** What one user may read live at once, in each process that serves HTTP. */
-  MAX_STREAMS: integer(1, 10_000).default(10),
+  MAX_STREAMS: integer(1, 10_000).default(25),
   /** For a client: to send the headers, to send a request, and to take some of an answer. */
   HEADERS_TIMEOUT: duration(10_000),
   BODY_TIMEOUT: duration(30_000),
