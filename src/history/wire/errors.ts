@@ -1,3 +1,7 @@
+import { Unavailable } from '../../platform/errors.js'
+import { isFull } from '../../platform/files.js'
+import { isDatabaseAway } from '../../platform/sqlstate.js'
+import { ReadModelMissing } from '../engine/loader.js'
 import { StatementRefused } from '../engine/statement.js'
 import { QueryEnded } from '../sql.js'
 import { message, text } from './frames.js'
@@ -38,11 +42,21 @@ export const sqlstateOf = (error: unknown): string => {
   if (error instanceof WireError) return error.sqlstate
   if (error instanceof StatementRefused) return '25006'
   if (error instanceof QueryEnded) return '57014'
+  if (isFull(error)) return '53100'
+  if (error instanceof Unavailable || error instanceof ReadModelMissing || isDatabaseAway(error)) return '57P03'
   const said = (error as Error).message
   return states.find(([beginning]) => beginning.test(said))?.[1] ?? (error instanceof RangeError ? '22023' : 'XX000')
 }
 
+/** What the client is told: nothing of the inside. */
+const messageOf = (error: unknown): string => {
+  if (isFull(error)) return 'the disk is full: what is new in the history can not be read in; try again when there is room on it'
+  if (error instanceof Unavailable) return error.outside
+  if (isDatabaseAway(error)) return 'the database does not answer; try again in a moment'
+  return (error as Error).message
+}
+
 export const errorMessage = (error: unknown, severity: 'ERROR' | 'FATAL' = 'ERROR'): Buffer => {
-  const fields = [`S${severity}`, `V${severity}`, `C${sqlstateOf(error)}`, `M${(error as Error).message}`]
+  const fields = [`S${severity}`, `V${severity}`, `C${sqlstateOf(error)}`, `M${messageOf(error)}`]
   return message('E', ...fields.map(text), Buffer.from([0]))
 }
