@@ -1,16 +1,22 @@
 import { views } from '../../engine/views.js'
 import { settings } from '../local.js'
-import type { Row, Table } from './table.js'
-import { longName, oidOfColumn, shortName, sizeOf, types } from './types.js'
-
-const inPublic = 2_200
-const inCatalogue = 11
-const inInformation = 13_000
-const owner = 10
-const classOfClasses = 1_259
+import {
+  attributeRow,
+  classOfClasses,
+  classRow,
+  columnRow,
+  inCatalogue,
+  inInformation,
+  inPublic,
+  owner,
+  typeRow,
+  type ViewColumn,
+} from './rows.js'
+import type { Table } from './table.js'
+import { oidOfColumn, types } from './types.js'
 
 const relations = views().map((view, i) => ({ ...view, oid: 16_384 + i }))
-const columns = relations.flatMap(({ oid, name: relation, columns: own }) =>
+const columns: readonly ViewColumn[] = relations.flatMap(({ oid, name: relation, columns: own }) =>
   own.map(({ name, type, means }, i) => ({ relation, oid, name, type: oidOfColumn(type), means, number: i + 1 })),
 )
 
@@ -24,109 +30,6 @@ const ownTables: readonly (readonly [oid: number, name: string])[] = [
   [2_609, 'pg_description'],
   [2_615, 'pg_namespace'],
 ]
-
-const classRow = (oid: number, relname: string, relnamespace: number, relkind: string, relnatts: number): Row => ({
-  oid,
-  relname,
-  relnamespace,
-  tableoid: classOfClasses,
-  reltype: 0,
-  reloftype: 0,
-  relowner: owner,
-  relam: 0,
-  relfilenode: 0,
-  reltablespace: 0,
-  relpages: 0,
-  reltuples: -1,
-  relallvisible: 0,
-  reltoastrelid: 0,
-  relhasindex: false,
-  relisshared: false,
-  relpersistence: 'p',
-  relkind,
-  relnatts,
-  relchecks: 0,
-  relhasrules: false,
-  relhastriggers: false,
-  relhassubclass: false,
-  relrowsecurity: false,
-  relforcerowsecurity: false,
-  relispopulated: true,
-  relreplident: 'n',
-  relispartition: false,
-  relrewrite: 0,
-  relfrozenxid: 0,
-  relminmxid: 0,
-  relhasoids: false,
-})
-
-const attributeRow = ({ oid, name, type, number }: (typeof columns)[number]): Row => ({
-  attrelid: oid,
-  attname: name,
-  atttypid: type,
-  attstattarget: -1,
-  attlen: sizeOf(type),
-  attnum: number,
-  attndims: 0,
-  attcacheoff: -1,
-  atttypmod: -1,
-  attbyval: false,
-  attstorage: 'p',
-  attalign: 'i',
-  attnotnull: false,
-  atthasdef: false,
-  atthasmissing: false,
-  attidentity: '',
-  attgenerated: '',
-  attisdropped: false,
-  attislocal: true,
-  attinhcount: 0,
-  attcollation: 0,
-  attcompression: '',
-})
-
-const typeRow = ([oid, name, size, category]: (typeof types)[number]): Row => ({
-  oid,
-  typname: name,
-  typnamespace: inCatalogue,
-  typowner: owner,
-  typlen: size,
-  typbyval: false,
-  typtype: name === 'unknown' ? 'p' : 'b',
-  typcategory: category,
-  typispreferred: false,
-  typisdefined: true,
-  typdelim: ',',
-  typrelid: 0,
-  typsubscript: '-',
-  typelem: 0,
-  typarray: 0,
-  typinput: `${name}in`,
-  typoutput: `${name}out`,
-  typreceive: `${name}recv`,
-  typsend: `${name}send`,
-  typnotnull: false,
-  typbasetype: 0,
-  typtypmod: -1,
-  typndims: 0,
-  typcollation: 0,
-})
-
-const columnRow = ({ relation, name, type, number }: (typeof columns)[number]): Row => ({
-  table_catalog: 'history',
-  table_schema: 'public',
-  table_name: relation,
-  column_name: name,
-  ordinal_position: number,
-  is_nullable: 'YES',
-  data_type: longName(type),
-  udt_catalog: 'history',
-  udt_schema: 'pg_catalog',
-  udt_name: shortName(type),
-  is_identity: 'NO',
-  is_generated: 'NEVER',
-  is_updatable: 'NO',
-})
 
 /** Each view of the history is a view, in the schema `public` of the database `history`, of one owner. */
 export const filledTables: readonly Table[] = [
