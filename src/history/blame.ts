@@ -56,14 +56,14 @@ export const blame = async (
   const events = moment ? upTo(whole, moment) : whole
   if (events.length === 0) return undefined
   const { steps, parked } = tracked(projection, events)
-  const changes = steps.flatMap(({ cause, changes }) => changes.map((change): Blamed => ({ ...change, cause })))
-  const known = [...new Set(changes.map((change) => change.column))]
+  const changes = steps.flatMap(({ cause, changes }) => changes.map((change) => ({ change, cause })))
+  const known = [...new Set(changes.map(({ change }) => change.column))]
   const named = [column ?? []].flat()
   for (const one of named) if (known.length > 0 && !known.includes(one)) throw unknownName('column', one, known)
   const asked = known.filter((one) => named.length === 0 || named.includes(one))
   const columns = asked.flatMap((one) => {
-    const own = changes.filter((change) => change.column === one)
-    return all ? own : own.slice(-1)
+    const own = changes.filter(({ change }) => change.column === one)
+    return (all ? own : own.slice(-1)).map(({ change, cause }): Blamed => ({ ...change, cause: cause() }))
   })
   return {
     projection: projection.name,

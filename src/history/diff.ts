@@ -186,7 +186,7 @@ type Run = { readonly name: string; readonly first: number; readonly own: Step[]
 const byRequest = (steps: readonly Step[]): readonly Run[] => {
   const runs: Run[] = []
   for (const [i, step] of steps.entries()) {
-    const { correlation, position } = step.cause
+    const { correlation, position } = step.cause()
     const name = correlation ?? `at ${position}`
     const last = runs.at(-1)
     if (last?.name === name) last.own.push(step)
@@ -196,7 +196,7 @@ const byRequest = (steps: readonly Step[]): readonly Run[] => {
 }
 
 const requestOf = ({ steps, rows }: { readonly steps: readonly Step[]; readonly rows: readonly RowChange[] }): RequestChanges => {
-  const causes = steps.map(({ cause }) => cause).sort((a, b) => Number(a.position - b.position))
+  const causes = steps.map(({ cause }) => cause()).sort((a, b) => Number(a.position - b.position))
   const { at, actor, correlation, position } = causes[0]!
   const { command } = causes.find((cause) => cause.command !== undefined) ?? causes[0]!
   return { at, actor, correlation, command, position, events: [...new Set(causes.map(({ type }) => type))], rows }

@@ -68,5 +68,5 @@ const changesOf = (
   const projection = projections.find(({ category }) => stream.startsWith(`${category}-`))
   if (!projection) return new Map()
   const mask = maskChanges(projection.category, personal)
-  return new Map(tracked(projection, events).steps.map(({ cause, changes }) => [cause.revision, changes.map(mask)]))
+  return new Map(tracked(projection, events).steps.map(({ folded, changes }) => [folded.revision, changes.map(mask)]))
 }

@@ -22,7 +22,8 @@ export type Cause = {
 /** A column that an event changed; `undefined` where there was, or is, no row. */
 export type ColumnChange = { readonly column: string; readonly before: unknown; readonly after: unknown }
 
-export type Step = { readonly cause: Cause; readonly changes: readonly ColumnChange[]; readonly folded: Folded }
+/** `cause` is made when it is asked for: of a thousand steps, few are shown. */
+export type Step = { readonly cause: () => Cause; readonly changes: readonly ColumnChange[]; readonly folded: Folded }
 
 export const causeOf = (event: RecordedEvent): Cause => {
   const { stream, revision, position, at, actor, correlation, type } = historyEvent(event, false)
@@ -37,7 +38,7 @@ export const differences = (before: Row, after: Row): readonly ColumnChange[] =>
   const columns = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
   return [...columns]
     .map((column) => ({ column, before: before?.[column], after: after?.[column] }))
-    .filter((change) => !isDeepStrictEqual(change.before, change.after))
+    .filter(({ before: was, after: is }) => was !== is && !isDeepStrictEqual(was, is))
 }
 
 /**
@@ -55,7 +56,7 @@ export const tracked = (
     if (before && event.revision <= before.revision) continue
     try {
       const folded = evolved(evolve, before, event)
-      steps.push({ cause: causeOf(event), changes: differences(before?.row, folded.row), folded })
+      steps.push({ cause: () => causeOf(event), changes: differences(before?.row, folded.row), folded })
       before = folded
     } catch (error) {
       return { steps, parked: describe(error) }
