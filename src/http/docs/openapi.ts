@@ -116,7 +116,10 @@ const responses = (route: Route): Operation['responses'] => {
   const success = view ? json(dressed(route, schemaOf(view, 'output'))) : plainText(type ?? 'text/plain')
   const errors = errorsOf(route).map((error) => [
     String(error),
-    { description: STATUS_CODES[error]!, content: errorContent(route.dialect, error) },
+    {
+      description: STATUS_CODES[error]!,
+      content: beforeRoutes.includes(error) ? json(object({ msg: text })) : errorContent(route.dialect, error),
+    },
   ])
   return {
     [status]: {
@@ -148,9 +151,12 @@ const object = (properties: { readonly [name: string]: Json }): Json => ({
   required: Object.keys(properties),
 })
 
+/** What is answered before a request has come to any route: it took too long, or its path or headers did. */
+const beforeRoutes: readonly number[] = [408, 414, 431]
+
 /** What a route of this kind can answer, and what it names itself. */
 const errorsOf = ({ who: may, kind, query, body, answers }: Route): readonly number[] => {
-  const errors = new Set(answers.errors)
+  const errors = new Set([...(answers.errors ?? []), ...beforeRoutes])
   errors.add(429).add(503)
   if (may !== 'anyone') errors.add(401)
   if (may !== 'anyone' && may !== 'user') errors.add(403)

@@ -82,18 +82,22 @@ describe('GET /openapi.json', () => {
       '401',
       '403',
       '404',
+      '408',
       '409',
       '412',
       '413',
+      '414',
       '415',
       '422',
       '429',
+      '431',
       '503',
     ])
     expect(responses['200']!.content).to.deep.nested.include({
       'application/json.schema.properties.status': { const: 201 },
       'application/json.schema.properties.message': { const: 'success' },
     })
+    expect(responses['414']!.content).to.have.all.keys('application/json')
     expect(responses['409']!.content).to.have.all.keys('application/json', 'application/problem+json')
     const plain = document.paths['/cart']!.post!.responses['400']!.content
     expect(plain).to.deep.nested.include({ 'application/json.schema.required': ['msg'] })
