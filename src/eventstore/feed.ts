@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
 import { backoff, sleep } from '../platform/async.js'
+import { inBatches } from './batches.js'
+import { createNewest } from './newest.js'
 import { createProbe } from './probe.js'
 import { createRecentEvents } from './recent-events.js'
 import { type Position, positionOf, type RecordedEvent, type Store, StoreUnavailable } from './store.js'
@@ -52,6 +54,8 @@ export type FeedOptions = {
   readonly probeEvery?: number
   /** Milliseconds without an event, while the store has more, after which the subscription is begun again. Default 10,000. */
   readonly silentFor?: number
+  /** Milliseconds for which the store must have been without what had arrived, to be one that was put back. Default 5,000. */
+  readonly goneFor?: number
 }
 
 /**
@@ -65,10 +69,12 @@ export const createFeed = ({
   maxBatch = 1000,
   probeEvery = 400,
   silentFor = 10_000,
+  goneFor = 5_000,
 }: FeedOptions): Feed => {
   const closing = new AbortController()
   const recent = createRecentEvents(keep)
   const probe = createProbe(recent)
+  const newest = createNewest(store, goneFor)
   const warn = warner(log)
   const broken = new AbortController()
   let running: Promise<unknown> | undefined
@@ -81,9 +87,15 @@ export const createFeed = ({
       silence = new AbortController()
       const signal = AbortSignal.any([closing.signal, silence.signal])
       try {
-        if (!recent.begun()) recent.begin(positionOf(await store.last()))
+        if (recent.begun()) await newest.assertThere()
+        else {
+          const last = await store.last()
+          newest.is(last)
+          recent.begin(positionOf(last))
+        }
         for await (const event of store.subscribe(recent.head(), { signal, onConfirmed: pause.reset })) {
           recent.push(event)
+          newest.is(event)
           probe.arrived()
         }
       } catch (error) {
@@ -105,21 +117,25 @@ export const createFeed = ({
 
   const probing = async (): Promise<void> => {
     while (!closing.signal.aborted) {
-      const before = performance.now()
       try {
-        probe.saw(before, positionOf(await store.last(2_000)))
+        await look()
         problem = undefined
-        if (probe.silentFor() > silentFor) {
-          log.warn('the subscription brings nothing though the store has more; subscribing again')
-          probe.forgive()
-          silence.abort()
-        }
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
         // One that only takes its time has no cause: how long it has taken is what `behindFor` tells.
         if (error.cause !== undefined) problem = error
       }
       await sleep(probeEvery, closing.signal)
+    }
+  }
+
+  const look = async (): Promise<void> => {
+    const before = performance.now()
+    probe.saw(before, positionOf(await store.last(2_000)))
+    if (probe.silentFor() > silentFor) {
+      log.warn('the subscription brings nothing though the store has more; subscribing again')
+      probe.forgive()
+      silence.abort()
     }
   }
 
@@ -131,7 +147,7 @@ export const createFeed = ({
     while (!ended.aborted) {
       const events = recent.after(cursor, maxBatch)
       if (!events) {
-        const reached = await catchUp(cursor, ended, pause, onBatch)
+        const reached = await catchUp({ store, maxBatch, warn }, cursor, ended, pause, onBatch)
         // Nothing came though the store has more: it went away, or the shared subscription has not begun yet.
         if (reached === cursor) await pause()
         else cursor = reached
@@ -145,33 +161,6 @@ export const createFeed = ({
       }
     }
     if (!signal.aborted && !closing.signal.aborted) broken.signal.throwIfAborted()
-  }
-
-  const catchUp = async (
-    from: Position | undefined,
-    signal: AbortSignal,
-    pause: ReturnType<typeof backoff>,
-    onBatch: Follower['onBatch'],
-  ): Promise<Position | undefined> => {
-    let cursor = from
-    const stopping = new AbortController()
-    const batches = inBatches(store.readAll(cursor, { signal: AbortSignal.any([signal, stopping.signal]) }), maxBatch)
-    try {
-      for (;;) {
-        const batch = await batches.next().catch((error: unknown) => {
-          if (!(error instanceof StoreUnavailable)) throw error
-          warn(error, 'catching up broke off; reading on')
-          return undefined
-        })
-        if (!batch || batch.length === 0 || signal.aborted) return cursor
-        await onBatch(batch, { live: false })
-        cursor = positionOf(batch.at(-1))
-        pause.reset()
-      }
-    } finally {
-      stopping.abort()
-      await batches.stop()
-    }
   }
 
   return {
@@ -188,6 +177,41 @@ export const createFeed = ({
   }
 }
 
+type Reading = {
+  readonly store: Pick<Store, 'readAll'>
+  readonly maxBatch: number
+  readonly warn: ReturnType<typeof warner>
+}
+
+/** Reads from a place to the end. Answers how far it came: a store that goes away ends it sooner. */
+const catchUp = async (
+  { store, maxBatch, warn }: Reading,
+  from: Position | undefined,
+  signal: AbortSignal,
+  pause: ReturnType<typeof backoff>,
+  onBatch: Follower['onBatch'],
+): Promise<Position | undefined> => {
+  let cursor = from
+  const stopping = new AbortController()
+  const batches = inBatches(store.readAll(cursor, { signal: AbortSignal.any([signal, stopping.signal]) }), maxBatch)
+  try {
+    for (;;) {
+      const batch = await batches.next().catch((error: unknown) => {
+        if (!(error instanceof StoreUnavailable)) throw error
+        warn(error, 'catching up broke off; reading on')
+        return undefined
+      })
+      if (!batch || batch.length === 0 || signal.aborted) return cursor
+      await onBatch(batch, { live: false })
+      cursor = positionOf(batch.at(-1))
+      pause.reset()
+    }
+  } finally {
+    stopping.abort()
+    await batches.stop()
+  }
+}
+
 const minute = 60_000
 
 /** Says what waiting doesn't help with once a minute, with what is missing: the same is found again and again. */
@@ -200,32 +224,5 @@ const warner = (log: FeedOptions['log']) => {
     said = missing
     at = performance.now()
     log.warn({ err: error }, missing === undefined ? what : `the event store (EVENTSTORE_URL) can't be used: ${missing}`)
-  }
-}
-
-/** Reads the next batch while the last one is handled: one ahead, never more. An empty batch is the end. */
-const inBatches = (events: AsyncIterable<RecordedEvent>, size: number) => {
-  const iterator = events[Symbol.asyncIterator]()
-  const read = async (): Promise<readonly RecordedEvent[]> => {
-    const batch: RecordedEvent[] = []
-    while (batch.length < size) {
-      const next = await iterator.next()
-      if (next.done) break
-      batch.push(next.value)
-    }
-    return batch
-  }
-  let ahead: Promise<PromiseSettledResult<readonly RecordedEvent[]>[]> = Promise.allSettled([read()])
-  return {
-    next: async (): Promise<readonly RecordedEvent[]> => {
-      const [result] = await ahead
-      if (result!.status === 'rejected') throw result!.reason
-      if (result!.value.length > 0) ahead = Promise.allSettled([read()])
-      return result!.value
-    },
-    stop: async (): Promise<void> => {
-      await ahead
-      await iterator.return?.()
-    },
   }
 }

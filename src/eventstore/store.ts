@@ -56,7 +56,7 @@ export class PositionLost extends Error {
   override readonly name = 'PositionLost'
   constructor({ commit }: Position, options?: ErrorOptions) {
     super(
-      `no event of the event store stands at position ${commit}: it was put back to an older state, or is another one`,
+      `no event of the event store stands at position ${commit}: it was put back to an older state, or is another one. Restore the newer one, or build the read models anew: tillroll serve --start-over`,
       options,
     )
   }

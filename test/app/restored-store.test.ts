@@ -75,13 +75,16 @@ for (const as2310 of [false, true]) {
       await serve('newer')
       const running = await startAppOn(env)
       await aProduct(running, 'lost')
-      await until(() => stateOf(running).position === stateOf(running).head)
+      await until(() => stateOf(running).position !== undefined && stateOf(running).position === stateOf(running).head)
       const { port } = node
       await node.stop()
-      await serve('older', port)
+      await serve('older')
       await grow()
+      await node.stop()
+      await serve('older', port)
       const reason = await running.failed
       expect(reason).to.satisfy((error: unknown) => error instanceof PositionLost || error instanceof WrongStore)
+      expect((reason as Error).message).to.match(/--start-over/)
       await running.stop()
 
       const refused = await refusal(startAppOn(env))

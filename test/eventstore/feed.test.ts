@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createFeed } from '../../src/eventstore/feed.js'
-import type { RecordedEvent, Store } from '../../src/eventstore/store.js'
+import { PositionLost, type RecordedEvent, type Store } from '../../src/eventstore/store.js'
 import { sleep } from '../../src/platform/async.js'
 import { createMemoryStore } from '../projections/support/memory.js'
 import { until } from '../support/until.js'
@@ -183,6 +183,37 @@ describe('feed', () => {
     await until(() => follower.seen.length === 3)
     expect(follower.revisions()).to.deep.equal([0, 1, 2])
     expect([subscriptions, warned.length]).to.deep.equal([2, 1])
+  })
+
+  it('tells its followers that the store was put back, also where nothing stands beyond its end yet', async () => {
+    const { store, write, cutOff, restore, truncate } = createMemoryStore()
+    write(...events(10))
+    const follower = collect(feedOver(store, { goneFor: 100 }))
+    await until(() => follower.seen.length === 10)
+    cutOff()
+    truncate(5)
+    restore()
+    expect(await follower.done.catch((error: unknown) => error)).to.be.instanceOf(PositionLost)
+  })
+
+  it('tells its followers where another event stands in the place of the last, and not while the store takes its time to find it', async () => {
+    const { store, write, cutOff, restore, truncate } = createMemoryStore()
+    write(...events(10))
+    let looks = 0
+    const slow: Store = { ...store, eventAt: async (position) => (++looks < 3 ? undefined : store.eventAt(position)) }
+    const follower = collect(feedOver(slow, { goneFor: 2_000 }))
+    await until(() => follower.seen.length === 10)
+    cutOff()
+    restore()
+    await until(() => looks >= 3)
+    write(event)
+    await until(() => follower.seen.length === 11)
+    cutOff()
+    truncate(5)
+    write(...events(20))
+    restore()
+    expect(await follower.done.catch((error: unknown) => error)).to.be.instanceOf(PositionLost)
+    expect(follower.seen.length).to.equal(11)
   })
 
   it('hands on what a follower throws, to it alone', async () => {
