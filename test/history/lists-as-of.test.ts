@@ -90,7 +90,7 @@ describe('lists as of then', () => {
   }
   const listOrders = async (moment: Place, filter: { customerId?: UserId; status?: string; limit?: number } = {}) => {
     const current = (until: string | undefined): CurrentRows => {
-      return (after, limit) => queries.orderRows({ customerId: filter.customerId, until, after, limit: Math.min(limit, 200) })
+      return (after, limit) => queries.orderRows({ customerId: filter.customerId, until, after, limit })
     }
     const found: (readonly [string, string, number])[] = []
     for await (const { orderId, status, price } of createAsOf(source()).orders(moment, filter.status, current))
@@ -160,6 +160,7 @@ describe('lists as of then', () => {
       return rows
     }
     expect(await listProducts(moment, current)).to.deep.equal(productsThen(moment))
+    expect(pages[0]).to.equal(50)
     expect(pages).to.have.length(2)
   })
 })

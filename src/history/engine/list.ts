@@ -5,7 +5,7 @@ import { laterThan } from './moment.js'
 import { type Places, readPlaces } from './places.js'
 import type { Place } from './range.js'
 import type { HistorySource } from './read.js'
-import { type Streams, withStreams } from './stream.js'
+import { readStreams, type Streams } from './stream.js'
 
 /** A projection's present rows in an order, so many at most, after the one of a stream; fewer where there are no more. */
 export type CurrentRows = (after: string | undefined, limit: number) => Promise<readonly Folded[]>
@@ -13,8 +13,9 @@ export type CurrentRows = (after: string | undefined, limit: number) => Promise<
 /** A row that was there. */
 export type RowThen = { readonly streamId: string; readonly row: Record<string, unknown> }
 
-// Enough to be worth a query, and few enough to be folded for a page of which the first rows will do.
-const chunk = 200
+// Many reads want no more than a page; who wants all of it asks seldom.
+const firstChunk = 50
+const chunk = 400
 
 // Streams are short, and each read waits for an answer.
 const width = 16
@@ -31,20 +32,23 @@ export async function* rowsAsOf(
   current: CurrentRows,
 ): AsyncGenerator<RowThen, void> {
   const settled = await settledPosition(source, moment)
-  const then = async (streams: Streams, now: Folded): Promise<RowThen | undefined> => {
-    const row = now.position <= settled ? now.row : await rowThen(streams, projection, now.streamId, moment)
+  let opened: Promise<Streams> | undefined
+  const then = async (now: Folded): Promise<RowThen | undefined> => {
+    if (now.position <= settled) return now.row && { streamId: now.streamId, row: now.row }
+    opened ??= readStreams(source.store)
+    const row = await rowThen(await opened, projection, now.streamId, moment)
     return row && { streamId: now.streamId, row }
   }
-  for (let after: string | undefined; ; ) {
-    const rows = await current(after, chunk)
-    const found = await withStreams(source.store, async (streams) => {
-      const all: RowThen[] = []
-      for await (const one of atOnce(rows, width, (now) => then(streams, now))) if (one) all.push(one)
-      return all
-    })
-    yield* found
-    if (rows.length < chunk) return
-    after = rows.at(-1)!.streamId
+  try {
+    for (let [after, limit] = [undefined as string | undefined, firstChunk]; ; limit = chunk) {
+      const rows = await current(after, limit)
+      for await (const one of atOnce(rows, width, then)) if (one) yield one
+      if (rows.length < limit) return
+      after = rows.at(-1)!.streamId
+    }
+  } finally {
+    // Where it could not be opened, that has been thrown.
+    await opened?.then(({ close }) => close()).catch(() => undefined)
   }
 }
 
