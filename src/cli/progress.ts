@@ -1,8 +1,11 @@
 import { SingleBar } from 'cli-progress'
 import type { Progress as RebuildProgress } from '../projections/rebuild/rebuild.js'
 
-/** `done`: from 0 to 1. */
-type Progress = Pick<RebuildProgress, 'events' | 'done'> & { readonly phase: RebuildProgress['phase'] | 'writing' | 'copying' }
+/** `done`: from 0 to 1; `from`: what an earlier run had done already. */
+type Progress = Pick<RebuildProgress, 'events' | 'done'> & {
+  readonly phase: RebuildProgress['phase'] | 'writing' | 'copying'
+  readonly from?: Pick<RebuildProgress, 'events' | 'done'> | undefined
+}
 
 /** Shows the progress of reading the history on the standard error: a bar at a terminal, else a line every few seconds, JSON if asked. */
 export const createProgress = (json: boolean) => (process.stderr.isTTY && !json ? bar() : lines(json))
@@ -93,7 +96,7 @@ export const createMeasure = (clock: () => number = () => performance.now()) => 
   const began = clock()
   let events = 0
   let before = 0
-  return ({ phase, events: read, done }: Pick<Progress, 'phase' | 'events' | 'done'>): Measured => {
+  return ({ phase, events: read, done, from = { events: 0, done: 0 } }: Progress): Measured => {
     // A reading that begins anew counts anew; what was read stays read.
     if (phase === 'reading') {
       if (read < before) before = 0
@@ -102,7 +105,8 @@ export const createMeasure = (clock: () => number = () => performance.now()) => 
     }
     const seconds = (clock() - began) / 1_000
     // From less than a hundredth of the way the rest would be guessed.
-    const left = done < 0.01 ? undefined : Math.ceil((seconds / done) * (1 - done))
-    return { events, seconds, rate: Math.round(events / Math.max(seconds, 0.001)), left }
+    const own = done - from.done
+    const left = own < 0.01 ? undefined : Math.ceil((seconds / own) * (1 - done))
+    return { events, seconds, rate: Math.round((events - from.events) / Math.max(seconds, 0.001)), left }
   }
 }

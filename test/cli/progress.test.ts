@@ -21,6 +21,12 @@ describe("a rebuild's progress", () => {
     )
   })
 
+  it('counts what an earlier run has done, and tells the rate and the time of this one', () => {
+    expect(at(10_000, { phase: 'reading', events: 50_000, done: 0.5, from: { events: 30_000, done: 0.25 } })).to.equal(
+      'reading the history: 50%, 50000 events, 2000/s, 20 s left',
+    )
+  })
+
   it('after the reading is a word', () => {
     expect(at(10_000, { phase: 'comparing', events: 0, done: 1 })).to.equal('comparing')
   })

@@ -24,6 +24,7 @@ export const exportTo = async (instance: Instance, flags: ExportFlags): Promise<
 
   const progress = createProgress(json)
   const [begin, end] = await bounds(instance, filter)
+  let from: { readonly events: number; readonly done: number } | undefined
   const { complete, events, position } = await exportHistory(source, {
     format,
     filter,
@@ -34,7 +35,9 @@ export const exportTo = async (instance: Instance, flags: ExportFlags): Promise<
     signal: instance.signal,
     onProgress: (now) => {
       const share = now.phase === 'writing' ? now.share : Number(now.position - begin) / Math.max(1, Number(end - begin))
-      progress.show({ phase: now.phase, events: now.events, done: Math.min(1, Math.max(0, share)) })
+      const done = Math.min(1, Math.max(0, share))
+      from ??= { events: now.events, done }
+      progress.show({ phase: now.phase, events: now.events, done, from })
     },
   }).finally(progress.end)
   if (complete) return void process.stderr.write(`${events} events are in ${out}\n`)
