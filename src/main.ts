@@ -181,6 +181,7 @@ const parts = (
   const commands = createCommands(writing.store, settings, {
     isCurrent: following.isCurrent,
     onError: (error, what) => log.warn({ err: error }, what),
+    isServing: true,
   })
   return {
     ...connections,

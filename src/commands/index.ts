@@ -35,10 +35,12 @@ export type CommandOptions = {
   readonly isCurrent?: () => boolean
   /** Told of what went wrong after a command was answered. */
   readonly onError?: (error: unknown, what: string) => void
+  /** Whether passwords will come soon. Default false. */
+  readonly isServing?: boolean
 }
 
 export const createCommands = (store: Store, settings: CommandSettings, options: CommandOptions = {}): Commands => {
-  const { clock = Date.now, isCurrent, onError } = options
+  const { clock = Date.now, isCurrent, onError, isServing = false } = options
   const { emailKey, bcryptCost, claimYoung, cacheStreams } = settings
   const keys = createKeys()
   const streams = createStreams({
@@ -50,7 +52,8 @@ export const createCommands = (store: Store, settings: CommandSettings, options:
     ...(onError && { onError }),
   })
   const deps = { streams, clock }
-  const users = createUserCommands({ ...deps, passwords: createPasswords({ cost: bcryptCost }), emailKey, claimYoung })
+  const passwords = createPasswords({ cost: bcryptCost, isReady: isServing })
+  const users = createUserCommands({ ...deps, passwords, emailKey, claimYoung })
   return {
     users: guarded(keys, users, userPolicies),
     products: guarded(keys, createProductCommands(deps), productPolicies),

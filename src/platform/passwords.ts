@@ -27,6 +27,8 @@ export type PasswordSettings = {
   readonly atOnce?: number
   /** How many may wait for each of those. Default 32: some seconds at the usual costs, less than a command's deadline. */
   readonly waiting?: number
+  /** Whether the threads are started at once and kept: the first log-in would wait for one else. Default false. */
+  readonly isReady?: boolean
 }
 
 /** More than any password's 128 characters have in any form, in UTF-16. To normalise takes the square of a text's length, and a guess may be long. */
@@ -47,11 +49,11 @@ const niceness = 5
 const idle = 60_000
 
 /** Hashes in threads, a few at a time, in the order in which they came. */
-export const createPasswords = ({ cost, atOnce = 1, waiting = 32 }: PasswordSettings): Passwords => {
+export const createPasswords = ({ cost, atOnce = 1, waiting = 32, isReady = false }: PasswordSettings): Passwords => {
   const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const pool = new Piscina({
     filename: fileURLToPath(new URL(`./hashing-thread.${ending}`, import.meta.url)),
-    minThreads: 0,
+    minThreads: isReady ? atOnce : 0,
     maxThreads: atOnce,
     idleTimeout: idle,
     niceIncrement: niceness,
