@@ -5,7 +5,7 @@ import { columnsFolder } from './engine/columnar.js'
 import { openDuck, quotedText } from './engine/duckdb.js'
 import { createLoader, type LoadOptions } from './engine/loader.js'
 import { readModels } from './engine/read-models.js'
-import { prepareReading, statementsOf, withQuotedAt } from './engine/statement.js'
+import { firstWord, prepareReading, statementsOf, withQuotedAt } from './engine/statement.js'
 import { emptyTable, eventViews, personalData } from './engine/views.js'
 
 /** A query was ended before it was done: it took too long, or it was told to. */
@@ -38,15 +38,29 @@ export type Rows = {
   readonly rows: () => AsyncGenerator<readonly (readonly DuckDBValue[])[], void>
 }
 
+/**
+ * Ready to be run. Its answer goes into a table of its connection first, which may need the disk: as it comes, DuckDB would not tell one that
+ * broke off in the middle from one that is at its end.
+ */
+export type Ready = {
+  readonly statement: DuckDBPreparedStatement
+  /** Of its columns, each another. */
+  readonly names: readonly string[]
+  /** None of a statement that only describes something. */
+  readonly table: string | undefined
+}
+
 /** One who asks, one question after another. */
 export type Asker = {
   /** Throws `StatementRefused`, and what DuckDB says of a statement that it can't understand. */
   readonly prepare: (sql: string) => Promise<DuckDBPreparedStatement>
-  /** Runs what was prepared here, over the history as it is now. */
-  readonly run: (statement: DuckDBPreparedStatement, signal?: AbortSignal) => Promise<Rows>
+  /** The same, to be given its parameters and run, once. */
+  readonly ready: (sql: string) => Promise<Ready>
+  /** Runs what was made ready here, over the history as it is now. Throws `QueryEnded`, and what DuckDB says; so do the rows. */
+  readonly run: (ready: Ready, signal?: AbortSignal) => Promise<Rows>
   /** A text as a value of one of DuckDB's types. Throws what DuckDB says of one that it can't read. */
   readonly cast: (text: string, type: string) => Promise<DuckDBValue>
-  /** Prepares and runs. */
+  /** Makes ready and runs. */
   readonly query: (sql: string, signal?: AbortSignal) => Promise<Rows>
   readonly close: () => void
 }
@@ -99,7 +113,7 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
         ;(await prepareReading(connection, sql)).destroySync()
         const [statement] = statementsOf(withQuotedAt(sql))
         const copy = await connection.prepare(`copy (${statement}\n) to ${quotedText(path)} (format parquet)`)
-        await asker(connection, timeout).run(copy, signal)
+        await asker(connection, timeout).run({ statement: copy, names: [], table: undefined }, signal)
       } finally {
         connection.closeSync()
       }
@@ -115,10 +129,12 @@ export const openSql = async (options: SqlOptions): Promise<Sql> => {
 /** Milliseconds. */
 const interruptedEvery = 50
 
+let answers = 0
+
 const asker = (connection: DuckDBConnection, timeout: number): Asker => {
   /** Of each query whose rows have not all been taken, so that nothing ends it any more once it is closed. */
   const open = new Set<() => void>()
-  const run: Asker['run'] = async (statement, signal) => {
+  const run: Asker['run'] = async ({ statement, names, table }, signal) => {
     let ended: QueryEnded['reason'] | undefined
     let left = timeout
     let isWorking = false
@@ -135,13 +151,16 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
       open.delete(done)
     }
     /** Only what DuckDB works counts: whoever takes an answer slowly is not cut off. */
-    const within = async <Value>(work: () => Promise<Value>): Promise<Value> => {
+    const within: Within = async (work) => {
       if (ended) throw new QueryEnded(ended, timeout)
       const began = performance.now()
       const timer = setTimeout(() => end('timeout'), left)
       isWorking = true
       try {
-        return await work()
+        const value = await work()
+        // What was interrupted may look as if it were at its end.
+        if (ended) throw new QueryEnded(ended, timeout)
+        return value
       } catch (error) {
         done()
         throw ended ? new QueryEnded(ended, timeout) : error
@@ -156,20 +175,43 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
     if (signal?.aborted) throw new QueryEnded('cancelled', timeout)
     signal?.addEventListener('abort', cancel, { once: true })
     open.add(done)
-    const result = await within(() => statement.stream())
-    // The first rows are there before anybody is told that there are some: what fails mostly fails here.
-    const first = await within(() => result.fetchChunk())
-    return { columns: columnsOf(result), rows: () => rowsOf(first, () => within(() => result.fetchChunk()), done) }
+    const result = await within(() => statement.run())
+    if (table === undefined) return { columns: columnsOf(names, result), rows: () => rowsOf(result, within, async () => done()) }
+    const [[count] = []] = await result.getRows()
+    const kept = await within(() => connection.stream(`from ${table}`))
+    const drop = async (): Promise<void> => {
+      done()
+      // Where the connection is closed, its tables are gone.
+      await connection.run(`drop table ${table}`).catch(() => undefined)
+    }
+    return { columns: columnsOf(names, kept), rows: () => rowsOf(kept, within, drop, count as bigint) }
   }
   const prepare: Asker['prepare'] = (sql) => prepareReading(connection, sql)
+  const ready: Asker['ready'] = async (sql) => {
+    const described = await prepare(sql)
+    const names = namesOf(described)
+    if (!selects.has(firstWord(sql))) return { statement: described, names, table: undefined }
+    described.destroySync()
+    const table = `temp."answer ${++answers}"`
+    const [statement] = statementsOf(withQuotedAt(sql))
+    return { statement: await connection.prepare(`create temp table ${table} as ${statement}\n`), names, table }
+  }
   return {
     prepare,
+    ready,
     run,
     cast: async (text, type) => {
       const reader = await connection.runAndReadAll(`select cast($1 as ${type})`, [text])
       return reader.getRows()[0]![0]!
     },
-    query: async (sql, signal) => run(await prepare(sql), signal),
+    query: async (sql, signal) => {
+      const asked = await ready(sql)
+      try {
+        return await run(asked, signal)
+      } finally {
+        asked.statement.destroySync()
+      }
+    },
     close: () => {
       for (const done of open) done()
       connection.closeSync()
@@ -177,19 +219,42 @@ const asker = (connection: DuckDBConnection, timeout: number): Asker => {
   }
 }
 
-type Chunk = Awaited<ReturnType<DuckDBResult['fetchChunk']>>
+/** What begins a statement whose answer may be large; others describe something, in a few rows. */
+const selects: ReadonlySet<string> = new Set(['select', 'with', 'from', 'values', 'table', 'pivot', 'unpivot', '('])
 
+type Within = <Value>(work: () => Promise<Value>) => Promise<Value>
+
+/** `count`: of the rows that there must be. */
 async function* rowsOf(
-  first: Chunk,
-  next: () => Promise<Chunk>,
-  done: () => void,
+  result: DuckDBResult,
+  within: Within,
+  done: () => Promise<void>,
+  count?: bigint,
 ): AsyncGenerator<readonly (readonly DuckDBValue[])[], void> {
+  let given = 0
   try {
-    for (let chunk = first; chunk && chunk.rowCount > 0; chunk = await next()) yield chunk.getRows()
+    for (;;) {
+      const chunk = await within(() => result.fetchChunk())
+      if (!chunk || chunk.rowCount === 0) break
+      given += chunk.rowCount
+      yield chunk.getRows()
+    }
+    if (count !== undefined && BigInt(given) !== count) throw new Error(`an answer of ${count} rows broke off after ${given}`)
   } finally {
-    done()
+    await done()
   }
 }
 
-const columnsOf = (result: DuckDBResult): Rows['columns'] =>
-  result.deduplicatedColumnNames().map((name, i) => ({ name, type: result.columnType(i) }))
+const columnsOf = (names: readonly string[], result: DuckDBResult): Rows['columns'] =>
+  names.map((name, i) => ({ name, type: result.columnType(i) }))
+
+/** The columns' names, the second of the same name with a number. */
+const namesOf = (described: DuckDBPreparedStatement): readonly string[] => {
+  const seen = new Map<string, number>()
+  return Array.from({ length: described.columnCount }, (_, i) => {
+    const name = described.columnName(i)
+    const before = seen.get(name) ?? 0
+    seen.set(name, before + 1)
+    return before === 0 ? name : `${name}:${before}`
+  })
+}

@@ -167,7 +167,7 @@ describe('exporting the history', () => {
     await symlink('/dev/full', join(`${out}.partial`, 'events.ndjson'))
     const error = await failure(exported({ format: 'ndjson', out }))
     expect(error).to.be.instanceOf(CannotExport)
-    expect(error.message).to.contain('there is no room left on the disk')
+    expect(error.message).to.contain('the disk is full')
     expect(existsSync(out)).to.equal(false)
   })
 

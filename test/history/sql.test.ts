@@ -281,6 +281,38 @@ describe('the history in SQL', () => {
     asker.close()
   })
 
+  it('tells what goes wrong in the middle of an answer, and gives no part of it for the whole', async () => {
+    const late = (wrong: string) => `select case when range < 2000000 then range else ${wrong} end as n from range(2500000)`
+    expect((await failure(ask(late(`error('no more')`)))).message).to.include('no more')
+    expect((await failure(ask(late(`('x' || range)::int`)))).message).to.match(/^Conversion Error/)
+    const asker = await sql.connect()
+    const ending = new AbortController()
+    const { rows, columns } = await asker.query('select range as n, range as n from range(300000)', ending.signal)
+    expect(columns.map(({ name }) => name)).to.deep.equal(['n', 'n:1'])
+    const reading = rows()
+    await reading.next()
+    ending.abort()
+    expect(await failure(reading.next())).to.be.instanceOf(QueryEnded)
+    const whole = await asker.query('select range from range(300000) order by range desc')
+    let [count, last] = [0, 0n]
+    for await (const some of whole.rows()) {
+      count += some.length
+      last = some.at(-1)![0] as bigint
+    }
+    expect([count, last]).to.deep.equal([300_000, 0n])
+    asker.close()
+    for (const text of [
+      'values (1), (2)',
+      '(select 1)',
+      'from order_placed',
+      'describe events',
+      'summarize orders',
+      'explain select 1',
+      'show tables',
+    ])
+      expect(await ask(text), text).to.be.an('array')
+  })
+
   it('is cancelled whenever that comes: before DuckDB begins, too', async () => {
     const asker = await sql.connect()
     const endless = 'select count(*) from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { open, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type DuckLimits, openDuck, quotedName, quotedText } from './duckdb.js'
 import type { Part } from './parts.js'
 
@@ -24,7 +24,7 @@ const mostSmall = 8
 
 /** Makes Parquet files in the folder. Those that are there are never changed: what is rewritten has another name. */
 export const openColumnFiles = async (folder: string, limits: DuckLimits) => {
-  const duck = await openDuck(limits, join(folder, 'spill'))
+  const duck = await openDuck(limits, join(dirname(folder), 'spill'))
   const connection = await duck.connect()
 
   const make = async (select: string): Promise<ColumnFile> => {

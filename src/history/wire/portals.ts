@@ -1,4 +1,4 @@
-import type { DuckDBPreparedStatement, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBValue } from '@duckdb/node-api'
 import type { Asker, Sql } from '../sql.js'
 import { WireError } from './errors.js'
 import { bindAll } from './parameters.js'
@@ -27,14 +27,19 @@ const mostOpen = 8
 export const createPortals = (sql: Sql, asker: Asker) => {
   const portals = new Map<string, Portal>()
 
-  const start = async (portal: Portal, prepared: DuckDBPreparedStatement, on: Asker, signal: AbortSignal): Promise<void> => {
+  const start = async (portal: Portal, on: Asker, signal: AbortSignal): Promise<void> => {
     const { statement, parameters } = portal
     const ending = new AbortController()
     portal.ending = ending
     if (signal.aborted) ending.abort()
     signal.addEventListener('abort', () => ending.abort(), { once: true })
-    await bindAll(prepared, parameters, statement.oids, asker)
-    portal.rows = singly(await on.run(prepared, ending.signal))
+    const ready = await on.ready(statement.sql)
+    try {
+      await bindAll(ready.statement, parameters, statement.oids, asker)
+      portal.rows = singly(await on.run(ready, ending.signal))
+    } finally {
+      ready.statement.destroySync()
+    }
   }
 
   const end = (portal: Portal): void => {
@@ -62,7 +67,7 @@ export const createPortals = (sql: Sql, asker: Asker) => {
       portals.set(name, portal)
     },
     /** Runs it, to be taken at once. Throws what a query throws. */
-    start: (portal: Portal, signal: AbortSignal): Promise<void> => start(portal, portal.statement.prepared!, asker, signal),
+    start: (portal: Portal, signal: AbortSignal): Promise<void> => start(portal, asker, signal),
     /** Runs it on a connection of its own, to be taken bit by bit, while other statements run. Throws what a query throws. */
     open: async (portal: Portal, signal: AbortSignal): Promise<void> => {
       if ([...portals.values()].filter(({ release }) => release).length >= mostOpen)
@@ -70,12 +75,7 @@ export const createPortals = (sql: Sql, asker: Asker) => {
       const own = await sql.connect()
       portal.release = own.close
       try {
-        const prepared = await own.prepare(portal.statement.sql)
-        portal.release = () => {
-          prepared.destroySync()
-          own.close()
-        }
-        await start(portal, prepared, own, signal)
+        await start(portal, own, signal)
       } catch (error) {
         end(portal)
         throw error
