@@ -46,6 +46,8 @@ export const connectDatabase = (url: string, options: DatabaseOptions = {}): Dat
 export const migrate = async (url: string): Promise<void> => {
   // A lock of the session, for knex's own is a row: one that was killed in the middle leaves it locked.
   const client = new pg.Client(connectionOf(url, { statementTimeout: 0, applicationName: 'tillroll migrations' }))
+  // The statement under way fails too, and it is that one's error which is told.
+  client.on('error', () => undefined)
   await client.connect()
   try {
     if (!(await isUpToDate(client))) await migrateAlone(client, url)

@@ -6,6 +6,7 @@ import { connectDatabase, type Database, migrate } from '../../src/platform/data
 import { migrations } from '../../src/platform/migrations/index.js'
 import { createDatabase, type TestDatabase } from '../support/postgres.js'
 import { rejection } from '../support/rejection.js'
+import { until } from '../support/until.js'
 
 describe('database', () => {
   let test: TestDatabase
@@ -90,6 +91,23 @@ describe('migrate', () => {
     await Promise.all(here)
     expect(codes).to.deep.equal([0, 0])
     expect(await done()).to.deep.equal(names)
+  })
+
+  it('fails, and nothing else does, where the server ends the connection that holds its lock', async () => {
+    await migrate(test.url)
+    await client.query(`delete from tillroll.knex_migrations where name = $1`, [names.at(-1)])
+    await client.query('begin; lock table tillroll.knex_migrations_lock')
+    const failed = rejection(migrate(test.url))
+    await until(async () => {
+      const ended = await client.query(
+        `select pg_terminate_backend(pid) from pg_locks
+         where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())`,
+      )
+      return ended.rowCount === 1
+    })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await client.query('rollback')
+    expect((await failed).message).to.match(/terminat|not queryable/)
   })
 
   it('goes on where one was killed in the middle', async () => {
